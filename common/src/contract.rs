@@ -1,0 +1,285 @@
+//! The contract: every label, annotation, env name, port, path and default, once.
+//!
+//! `docs/annotations.md` is generated from the tables at the end of this file.
+
+/// The prefix of every key that is ours.
+pub const PREFIX: &str = "active-passive.dev/";
+
+// --- What users write on a pod template ------------------------------------------------------
+
+/// "true" asks for the sidecar; "false" wins over any policy.
+pub const INJECT: &str = "active-passive.dev/inject";
+/// The election group, which is the name of its Lease. Also written as a label on every pod of the
+/// group, and by users as an annotation on a Service whose traffic follows the role.
+pub const GROUP: &str = "active-passive.dev/group";
+/// Which system's labels, Lease name, files and HTTP to speak.
+pub const PROFILE: &str = "active-passive.dev/profile";
+/// How long a Lease is valid after its last renewal.
+pub const LEASE_DURATION: &str = "active-passive.dev/lease-duration";
+/// How long a leader tries to renew before it gives up.
+pub const RENEW_DEADLINE: &str = "active-passive.dev/renew-deadline";
+/// The first retry after a failed renewal.
+pub const RETRY_PERIOD: &str = "active-passive.dev/retry-period";
+/// Key of the label that carries the role.
+pub const ROLE_LABEL: &str = "active-passive.dev/role-label";
+/// Value of the role label on the active pod.
+pub const ACTIVE_VALUE: &str = "active-passive.dev/active-value";
+/// Value of the role label on a passive pod; "" means that the label is absent.
+pub const PASSIVE_VALUE: &str = "active-passive.dev/passive-value";
+/// `seamless` or `exclusive`.
+pub const HANDOVER: &str = "active-passive.dev/handover";
+/// How long a draining leader waits for a ready successor.
+pub const DRAIN_TIMEOUT: &str = "active-passive.dev/drain-timeout";
+/// Whether the SIGTERM of app containers waits until traffic has moved.
+pub const HOLD_APP: &str = "active-passive.dev/hold-app";
+/// How long after the last routing write `/drain` still holds.
+pub const SETTLE: &str = "active-passive.dev/settle";
+/// Whose readiness makes a pod eligible.
+pub const CONTAINERS: &str = "active-passive.dev/containers";
+/// How long the leader's app may be not ready before the role moves.
+pub const UNREADY_GRACE: &str = "active-passive.dev/unready-grace";
+/// Rank among successors.
+pub const PRIORITY: &str = "active-passive.dev/priority";
+/// Folder in the app containers that holds the role file.
+pub const STATUS_DIR: &str = "active-passive.dev/status-dir";
+/// Where each role change is posted.
+pub const NOTIFY_URL: &str = "active-passive.dev/notify-url";
+/// `auto` or `keep`.
+pub const SERVICE_ACCOUNT: &str = "active-passive.dev/service-account";
+/// Resources of the sidecar, as JSON.
+pub const RESOURCES: &str = "active-passive.dev/resources";
+
+// --- What users write on a Service ------------------------------------------------------------
+
+/// `active-passive`: Service mode, without sidecars.
+pub const MODE: &str = "active-passive.dev/mode";
+/// `none` or `all`: whom a Service of a group serves before the group has its first leader.
+pub const BEFORE_LEADER: &str = "active-passive.dev/before-leader";
+
+// --- What we write ----------------------------------------------------------------------------
+
+/// Default key of the role label.
+pub const ROLE: &str = "active-passive.dev/role";
+/// Label on a pod: its own uid, written by its own sidecar. The selector key of annotated Services.
+pub const POD: &str = "active-passive.dev/pod";
+/// Annotation on pods and Services: the term in which their role was last written.
+pub const TERM: &str = "active-passive.dev/term";
+/// Annotation on a Service: uid of the active pod, or [`NO_POD`].
+pub const ACTIVE: &str = "active-passive.dev/active";
+/// Annotation on a pod: version and hash of what was injected.
+pub const INJECTED: &str = "active-passive.dev/injected";
+/// Label on a Lease: "true" means that the API server fences it.
+pub const LEASE: &str = "active-passive.dev/lease";
+/// Annotation on a Lease: kind/name of the workload that the group belongs to.
+pub const OWNER: &str = "active-passive.dev/owner";
+/// Annotation on a Lease: "true" freezes the role.
+pub const PAUSED: &str = "active-passive.dev/paused";
+/// Annotation on a Lease: name of the pod that shall become active, or `any`.
+pub const SWITCHOVER: &str = "active-passive.dev/switchover";
+/// Annotation on a Lease: JSON list of the last moves.
+pub const HISTORY: &str = "active-passive.dev/history";
+
+/// Value of [`ACTIVE`] while no pod is active.
+pub const NO_POD: &str = "none";
+
+// --- Fixed names ------------------------------------------------------------------------------
+
+/// Name of the injected container.
+pub const CONTAINER: &str = "active-passive";
+/// Prefix of every volume that is ours.
+pub const VOLUME_PREFIX: &str = "active-passive-";
+/// Volume with the sidecar's own token.
+pub const TOKEN_VOLUME: &str = "active-passive-token";
+/// Volume shared with the app containers, for [`STATUS_DIR`].
+pub const STATUS_VOLUME: &str = "active-passive-status";
+/// Where the sidecar's container mounts [`TOKEN_VOLUME`]: where every client looks for it.
+pub const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Where the sidecar's own container mounts [`STATUS_VOLUME`].
+pub const STATUS_PATH: &str = "/var/run/active-passive";
+/// Prefix of the service account of each group.
+pub const GROUP_ACCOUNT_PREFIX: &str = "active-passive-group-";
+/// ClusterRole of every group's account.
+pub const SIDECAR_CLUSTER_ROLE: &str = "active-passive-sidecar";
+/// ClusterRole of the accounts of groups that have an annotated Service.
+pub const ROUTER_CLUSTER_ROLE: &str = "active-passive-router";
+/// Port of the sidecar's HTTP server; where a pod has it taken, the next free one.
+pub const SIDECAR_PORT: u16 = 4280;
+/// Port of the webhook's TLS server. 10250 is open from control planes where others are not.
+pub const WEBHOOK_PORT: u16 = 10250;
+/// Port of the webhook's /livez, /readyz and /metrics.
+pub const WEBHOOK_ADMIN_PORT: u16 = 8080;
+/// Path at which the webhook takes admission reviews of pods.
+pub const INJECT_PATH: &str = "/inject";
+/// Path at which the webhook takes admission reviews of Services.
+pub const ROUTE_PATH: &str = "/route";
+
+/// Paths of the sidecar's HTTP server.
+pub mod path {
+    /// 200 while the loop completes cycles.
+    pub const LIVEZ: &str = "/livez";
+    /// 200 once the sidecar can take part in the election.
+    pub const READYZ: &str = "/readyz";
+    /// 200 on the leader only.
+    pub const LEADER: &str = "/leader";
+    /// 200 on every other pod only.
+    pub const REPLICA: &str = "/replica";
+    /// The whole view, as JSON.
+    pub const STATUS: &str = "/status";
+    /// Role changes as server-sent events.
+    pub const EVENTS: &str = "/events";
+    /// Prometheus metrics.
+    pub const METRICS: &str = "/metrics";
+    /// A preStop hook: returns once traffic has moved away.
+    pub const DRAIN: &str = "/drain";
+}
+
+/// Environment of the sidecar, as the webhook writes it.
+pub mod env {
+    /// Name of the pod (downward API).
+    pub const POD_NAME: &str = "POD_NAME";
+    /// uid of the pod (downward API).
+    pub const POD_UID: &str = "POD_UID";
+    /// Namespace of the pod (downward API).
+    pub const POD_NAMESPACE: &str = "POD_NAMESPACE";
+    /// Node of the pod (downward API).
+    pub const NODE_NAME: &str = "NODE_NAME";
+    /// Election group.
+    pub const GROUP: &str = "ACTIVE_PASSIVE_GROUP";
+    /// Owner of the pod, as kind/name.
+    pub const OWNER: &str = "ACTIVE_PASSIVE_OWNER";
+    /// Port of the HTTP server.
+    pub const PORT: &str = "ACTIVE_PASSIVE_PORT";
+    /// See [`super::LEASE_DURATION`].
+    pub const LEASE_DURATION: &str = "ACTIVE_PASSIVE_LEASE_DURATION";
+    /// See [`super::RENEW_DEADLINE`].
+    pub const RENEW_DEADLINE: &str = "ACTIVE_PASSIVE_RENEW_DEADLINE";
+    /// See [`super::RETRY_PERIOD`].
+    pub const RETRY_PERIOD: &str = "ACTIVE_PASSIVE_RETRY_PERIOD";
+    /// See [`super::ROLE_LABEL`].
+    pub const ROLE_LABEL: &str = "ACTIVE_PASSIVE_ROLE_LABEL";
+    /// See [`super::ACTIVE_VALUE`].
+    pub const ACTIVE_VALUE: &str = "ACTIVE_PASSIVE_ACTIVE_VALUE";
+    /// See [`super::PASSIVE_VALUE`].
+    pub const PASSIVE_VALUE: &str = "ACTIVE_PASSIVE_PASSIVE_VALUE";
+    /// See [`super::HANDOVER`].
+    pub const HANDOVER: &str = "ACTIVE_PASSIVE_HANDOVER";
+    /// See [`super::DRAIN_TIMEOUT`].
+    pub const DRAIN_TIMEOUT: &str = "ACTIVE_PASSIVE_DRAIN_TIMEOUT";
+    /// See [`super::SETTLE`].
+    pub const SETTLE: &str = "ACTIVE_PASSIVE_SETTLE";
+    /// See [`super::CONTAINERS`]: `all`, or names separated by commas.
+    pub const CONTAINERS: &str = "ACTIVE_PASSIVE_CONTAINERS";
+    /// See [`super::UNREADY_GRACE`].
+    pub const UNREADY_GRACE: &str = "ACTIVE_PASSIVE_UNREADY_GRACE";
+    /// Folder of the role file, in the sidecar's own file system; absent: no file.
+    pub const STATUS_DIR: &str = "ACTIVE_PASSIVE_STATUS_DIR";
+    /// See [`super::NOTIFY_URL`].
+    pub const NOTIFY_URL: &str = "ACTIVE_PASSIVE_NOTIFY_URL";
+    /// Level filter of the log, as of tracing's `EnvFilter`.
+    pub const LOG: &str = "ACTIVE_PASSIVE_LOG";
+}
+
+/// Defaults and limits.
+pub mod default {
+    /// Lease duration, milliseconds.
+    pub const LEASE_DURATION_MS: u64 = 15_000;
+    /// Shortest lease duration, milliseconds.
+    pub const LEASE_DURATION_MS_MIN: u64 = 3_000;
+    /// Longest lease duration, milliseconds.
+    pub const LEASE_DURATION_MS_MAX: u64 = 3_600_000;
+    /// Longest drain timeout, milliseconds.
+    pub const DRAIN_TIMEOUT_MS_MAX: u64 = 3_600_000;
+    /// Part of the grace period that is no drain time, milliseconds.
+    pub const DRAIN_RESERVE_MS: u64 = 3_000;
+    /// kube-proxy's min-sync period (1 s) and its work, milliseconds.
+    pub const SETTLE_MS: u64 = 2_000;
+    /// Grace for an app that is not ready, milliseconds.
+    pub const UNREADY_GRACE_MS: u64 = 5_000;
+    /// Value of the role label on the active pod.
+    pub const ACTIVE_VALUE: &str = "active";
+    /// Value of the role label on passive pods.
+    pub const PASSIVE_VALUE: &str = "passive";
+    /// Resources of the sidecar.
+    pub const RESOURCES: &str =
+        r#"{"requests":{"cpu":"5m","memory":"16Mi"},"limits":{"memory":"32Mi"}}"#;
+    /// What Kubernetes gives a pod that names no grace period, seconds.
+    pub const GRACE_PERIOD_S: u64 = 30;
+    /// Duration of a record that directs the Lease to a successor, seconds.
+    pub const DIRECTED_S: u64 = 2;
+}
+
+/// Profiles, in the order of the documentation.
+pub const PROFILES: [&str; 6] = [
+    "default",
+    "apsc",
+    "service-leader-election",
+    "leader-labeler",
+    "leader-labeler-v0.3",
+    "leader-elector",
+];
+
+/// One line of the documentation of the contract.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The whole key.
+    pub key: &'static str,
+    /// The default as a reader sees it; "-" where there is none.
+    pub default: &'static str,
+    /// What it means, as a sentence or two.
+    pub meaning: &'static str,
+}
+
+const fn key(key: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { key, default, meaning }
+}
+
+/// Annotations that users write on a pod template.
+pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
+    key(INJECT, "-", "`\"true\"` asks for the sidecar; `\"false\"` wins over any policy."),
+    key(GROUP, "from the owner", "Election group, which is the name of its Lease: a DNS label of at most 63 characters. By default the Deployment (ReplicaSet less its hash, Argo Rollout likewise), StatefulSet, Job or other owner names it. A pod without owner needs the annotation."),
+    key(PROFILE, "default", "`default`, or the labels, Lease name, files and HTTP of another system: `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3`, `leader-elector`."),
+    key(LEASE_DURATION, "15s", "How long the Lease is valid after its last renewal, and how long a crash of the active node can go unanswered. Whole seconds, 3s to 1h. All other times follow from it."),
+    key(RENEW_DEADLINE, "2/3 of lease-duration", "How long a leader tries to renew. Accepted so that values of client-go carry over: lease-duration > renew-deadline > 1.2 retry-period."),
+    key(RETRY_PERIOD, "2/15 of lease-duration", "First retry after a failed renewal."),
+    key(ROLE_LABEL, ROLE, "Key of the label that carries the role."),
+    key(ACTIVE_VALUE, default::ACTIVE_VALUE, "Value of the role label on the active pod."),
+    key(PASSIVE_VALUE, default::PASSIVE_VALUE, "Value of the role label on passive pods; `\"\"`: the label is absent."),
+    key(HANDOVER, "seamless", "`seamless`: planned moves never leave zero active pods (the new one is labelled, then the old one is stripped). `exclusive`: never two (the old one is stripped, its app has stopped, then the new one)."),
+    key(DRAIN_TIMEOUT, "grace period less 3s", "How long a draining leader waits for a ready successor; at most 1h. Larger than the grace period allows: the grace period is raised, with a warning."),
+    key(HOLD_APP, "true", "seamless only: an app container without a preStop hook gets the sidecar's `/drain` as its preStop, so that its SIGTERM waits until traffic has moved."),
+    key(SETTLE, "2s", "How long after the last routing write `/drain` still holds; covers kube-proxy's min-sync period."),
+    key(CONTAINERS, "all", "Names, separated by commas, of the containers whose readiness makes a pod eligible."),
+    key(UNREADY_GRACE, "5s", "The active pod's app is not ready this long, and an eligible peer exists: the role moves. No eligible peer: it stays."),
+    key(PRIORITY, "0", "Higher is preferred as successor; negative: never leads."),
+    key(STATUS_DIR, "-", "Absolute path at which app containers see a folder with the file `role` (role, term, valid-until), replaced atomically."),
+    key(NOTIFY_URL, "-", "http URL on localhost that each role change is posted to."),
+    key(SERVICE_ACCOUNT, "auto", "`auto`: pods on the account `default` get the group's own. `keep`: the template's account stays and is bound."),
+    key(RESOURCES, default::RESOURCES, "Resources of the sidecar: ResourceRequirements as JSON."),
+];
+
+/// Annotations that users write on a Service.
+pub const SERVICE_ANNOTATIONS: [Key; 3] = [
+    key(GROUP, "-", "Traffic of this Service follows the active pod of this group, in one atomic write."),
+    key(BEFORE_LEADER, "none", "`none`: the Service has no endpoint before the group's first leader. `all`: standbys serve till then."),
+    key(MODE, "-", "`active-passive`: Service mode, without sidecars."),
+];
+
+/// Annotations that users write on a Lease.
+pub const LEASE_ANNOTATIONS: [Key; 2] = [
+    key(PAUSED, "-", "`\"true\"`: the leader keeps renewing, nobody is promoted."),
+    key(SWITCHOVER, "-", "Name of the pod that shall become active, or `any`; removed when answered."),
+];
+
+/// What the programs write, and where. Users read these keys and never set them.
+pub const WRITTEN_KEYS: [Key; 10] = [
+    key(GROUP, "pod label, by the webhook", "The election group of the pod."),
+    key(INJECTED, "pod annotation, by the webhook", "Version and hash of what was injected."),
+    key(ROLE_LABEL, "pod annotation, by the webhook", "The resolved key; likewise active-value and passive-value."),
+    key(ROLE, "pod label, by the leader", "`active` or `passive` (key and values by annotation)."),
+    key(POD, "pod label, by its own sidecar", "The pod's uid; selector key of annotated Services."),
+    key(TERM, "pod and Service annotation, by the leader", "Term of the last write of the role: leaseTransitions of the Lease."),
+    key(ACTIVE, "Service annotation, by the leader", "uid of the active pod, or `none`."),
+    key(LEASE, "Lease label", "`true`: the API server fences this Lease."),
+    key(OWNER, "Lease annotation", "kind/name of the workload that the group belongs to."),
+    key(HISTORY, "Lease annotation", "The last 20 moves as JSON, at most 8 KiB."),
+];

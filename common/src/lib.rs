@@ -1,0 +1,14 @@
+//! What the webhook and the sidecar must agree on, in one place.
+//!
+//! Absent from it: any IO, clock or Kubernetes client. The feature `shell` adds what both programs
+//! need around their pure cores (logging, signals).
+
+pub mod contract;
+pub mod docs;
+pub mod duration;
+pub mod ids;
+pub mod nearest;
+#[cfg(feature = "shell")]
+pub mod shutdown;
+#[cfg(feature = "shell")]
+pub mod telemetry;
