@@ -1,1 +1,30 @@
-//! election
+//! The elector: who of a group of pods is active.
+//!
+//! [`Elector::step`] takes the time and one piece of news, and returns one [`Step`]: at most one
+//! request to send, when to be woken, and where this pod stands. It is driven by the sidecar on a
+//! real cluster and by the simulated world in tests.
+//!
+//! Absent from it: IO, clocks, randomness, threads, Kubernetes types. Leadership is
+//! `now < valid_until`, derived on each look; there is no flag to forget.
+
+mod backoff;
+mod converge;
+mod decide;
+mod elector;
+mod input;
+mod params;
+mod step;
+mod successor;
+mod time;
+mod view;
+
+pub use elector::Elector;
+pub use input::{Failure, Input, Outcome};
+pub use params::{Handover, Params};
+pub use step::{
+    Action, LeaseWrite, LeaseWriteKind, PodRole, PodWrite, Request, RequestId, Role, ServiceWrite,
+    Standing, Step,
+};
+pub use successor::{Ineligible, Peer};
+pub use time::Mono;
+pub use view::{LeaseView, PodView, Record, RoleLabel, ServiceView, TERM_MAX, Version};
