@@ -1,0 +1,72 @@
+{{/*
+Names are fixed, not made from the release's: the ClusterRoles and policies are cluster-wide and known
+to the programs by name, so a cluster holds one installation.
+*/}}
+{{- define "active-passive.webhook" -}}
+active-passive-webhook
+{{- end }}
+
+{{/* What a Deployment or Service selects by; never changes between versions. */}}
+{{- define "active-passive.selectorLabels" -}}
+app.kubernetes.io/name: active-passive
+app.kubernetes.io/component: webhook
+{{- end }}
+
+{{/* Labels of every object of this chart. */}}
+{{- define "active-passive.labels" -}}
+app.kubernetes.io/name: active-passive
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/*
+Reference of an image. Takes a list: the image's values, the chart's appVersion.
+A digest wins over a tag; both may be given, and then both are written.
+*/}}
+{{- define "active-passive.image" -}}
+{{- $image := index . 0 -}}
+{{- $tag := $image.tag | default (ternary "" (index . 1) (not (empty $image.digest))) -}}
+{{- $image.repository -}}
+{{- with $tag }}:{{ . }}{{ end -}}
+{{- with $image.digest }}@{{ . }}{{ end -}}
+{{- end }}
+
+{{/* Namespaces in which nothing is injected: what the cluster needs to start, and ourselves. */}}
+{{- define "active-passive.namespaceSelector" -}}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values: {{ append .Values.webhook.excludedNamespaces .Release.Namespace | uniq | toJson }}
+{{- end }}
+
+{{/*
+Whether the API server itself derives a Service's selector key (1.36 and later); if not, the webhook
+does. "true" or empty.
+*/}}
+{{- define "active-passive.routesByPolicy" -}}
+{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* CEL: the writer is in none of the groups that the fencing does not judge. */}}
+{{- define "active-passive.notExempt" -}}
+!request.userInfo.groups.exists(g, g in {{ .Values.fencing.exemptGroups | toJson | replace "\"" "'" }})
+{{- end }}
+
+{{/* Binding of a fencing policy. Takes a list: the root, the policy's name. */}}
+{{- define "active-passive.fencingBinding" -}}
+{{- $root := index . 0 -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ index . 1 }}
+  labels:
+    {{- include "active-passive.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: fencing
+spec:
+  policyName: {{ index . 1 }}
+  validationActions: [{{ $root.Values.fencing.mode }}]
+{{- end }}
