@@ -6,6 +6,16 @@ to the programs by name, so a cluster holds one installation.
 active-passive-webhook
 {{- end }}
 
+{{/* The MutatingWebhookConfiguration. */}}
+{{- define "active-passive.configuration" -}}
+active-passive
+{{- end }}
+
+{{/* The Secret with the webhook's certificate authority and certificate. */}}
+{{- define "active-passive.certificateSecret" -}}
+active-passive-webhook-certificate
+{{- end }}
+
 {{/* What a Deployment or Service selects by; never changes between versions. */}}
 {{- define "active-passive.selectorLabels" -}}
 app.kubernetes.io/name: active-passive
