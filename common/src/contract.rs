@@ -230,56 +230,196 @@ pub struct Key {
 }
 
 const fn key(key: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key { key, default, meaning }
+    Key {
+        key,
+        default,
+        meaning,
+    }
 }
 
 /// Annotations that users write on a pod template.
 pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
-    key(INJECT, "-", "`\"true\"` asks for the sidecar; `\"false\"` wins over any policy."),
-    key(GROUP, "from the owner", "Election group, which is the name of its Lease: a DNS label of at most 63 characters. By default the Deployment (ReplicaSet less its hash, Argo Rollout likewise), StatefulSet, Job or other owner names it. A pod without owner needs the annotation."),
-    key(PROFILE, "default", "`default`, or the labels, Lease name, files and HTTP of another system: `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3`, `leader-elector`."),
-    key(LEASE_DURATION, "15s", "How long the Lease is valid after its last renewal, and how long a crash of the active node can go unanswered. Whole seconds, 3s to 1h. All other times follow from it."),
-    key(RENEW_DEADLINE, "2/3 of lease-duration", "How long a leader tries to renew. Accepted so that values of client-go carry over: lease-duration > renew-deadline > 1.2 retry-period."),
-    key(RETRY_PERIOD, "2/15 of lease-duration", "First retry after a failed renewal."),
+    key(
+        INJECT,
+        "-",
+        "`\"true\"`: the pod gets the sidecar. `\"false\"` or absent: it does not.",
+    ),
+    key(
+        GROUP,
+        "from the owner",
+        "Election group: the pods of which one is active. Also the name of their Lease, so a DNS label of at most 63 characters. By default the name of the pod's owner: Deployment, Argo Rollout, StatefulSet, Job or another. A pod without owner needs the annotation.",
+    ),
+    key(
+        PROFILE,
+        "default",
+        "`default`, or the labels, Lease name, files and HTTP of another system: `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3`, `leader-elector`.",
+    ),
+    key(
+        LEASE_DURATION,
+        "15s",
+        "How long the Lease is valid after its last renewal: the time after which a standby takes over from a pod or node that vanished. Whole seconds, 3s to 1h. All other times of the election follow from it.",
+    ),
+    key(
+        RENEW_DEADLINE,
+        "2/3 of lease-duration",
+        "How long the active pod tries to renew. Accepted so that values of client-go carry over; lease-duration > renew-deadline > 1.2 × retry-period must hold.",
+    ),
+    key(
+        RETRY_PERIOD,
+        "2/15 of lease-duration",
+        "Time until the first retry of a failed renewal; later ones back off.",
+    ),
     key(ROLE_LABEL, ROLE, "Key of the label that carries the role."),
-    key(ACTIVE_VALUE, default::ACTIVE_VALUE, "Value of the role label on the active pod."),
-    key(PASSIVE_VALUE, default::PASSIVE_VALUE, "Value of the role label on passive pods; `\"\"`: the label is absent."),
-    key(HANDOVER, "seamless", "`seamless`: planned moves never leave zero active pods (the new one is labelled, then the old one is stripped). `exclusive`: never two (the old one is stripped, its app has stopped, then the new one)."),
-    key(DRAIN_TIMEOUT, "grace period less 3s", "How long a draining leader waits for a ready successor; at most 1h. Larger than the grace period allows: the grace period is raised, with a warning."),
-    key(HOLD_APP, "true", "seamless only: an app container without a preStop hook gets the sidecar's `/drain` as its preStop, so that its SIGTERM waits until traffic has moved."),
-    key(SETTLE, "2s", "How long after the last routing write `/drain` still holds; covers kube-proxy's min-sync period."),
-    key(CONTAINERS, "all", "Names, separated by commas, of the containers whose readiness makes a pod eligible."),
-    key(UNREADY_GRACE, "5s", "The active pod's app is not ready this long, and an eligible peer exists: the role moves. No eligible peer: it stays."),
-    key(PRIORITY, "0", "Higher is preferred as successor; negative: never leads."),
-    key(STATUS_DIR, "-", "Absolute path at which app containers see a folder with the file `role` (role, term, valid-until), replaced atomically."),
-    key(NOTIFY_URL, "-", "http URL on localhost that each role change is posted to."),
-    key(SERVICE_ACCOUNT, "auto", "`auto`: pods on the account `default` get the group's own. `keep`: the template's account stays and is bound."),
-    key(RESOURCES, default::RESOURCES, "Resources of the sidecar: ResourceRequirements as JSON."),
+    key(
+        ACTIVE_VALUE,
+        default::ACTIVE_VALUE,
+        "Value of the role label on the active pod.",
+    ),
+    key(
+        PASSIVE_VALUE,
+        default::PASSIVE_VALUE,
+        "Value of the role label on passive pods; `\"\"`: the label is absent.",
+    ),
+    key(
+        HANDOVER,
+        "seamless",
+        "`seamless`: planned moves never leave zero active pods (the new one is labelled, then the old one is stripped). `exclusive`: never two (the old one is stripped, its app has stopped, then the new one).",
+    ),
+    key(
+        DRAIN_TIMEOUT,
+        "grace period less 3s",
+        "How long an active pod that is being deleted or evicted waits for a ready successor; at most 1h. If the pod's grace period is too short for it, the grace period is raised, with a warning.",
+    ),
+    key(
+        HOLD_APP,
+        "true",
+        "`true`: an app container without preStop hook gets the sidecar's `/drain` as its preStop, so that its SIGTERM waits until traffic has moved. A container that has a preStop keeps it, with a warning. Without effect under `exclusive`.",
+    ),
+    key(
+        SETTLE,
+        "2s",
+        "How long `/drain` holds on after traffic was routed away: kube-proxy may apply a change up to a second late.",
+    ),
+    key(
+        CONTAINERS,
+        "all",
+        "`all`, or names separated by commas: the containers that must be ready for a pod to be chosen.",
+    ),
+    key(
+        UNREADY_GRACE,
+        "5s",
+        "If the active pod's app is not ready for this long and a ready peer exists, the role moves. Without such a peer it stays: a degraded pod is better than none.",
+    ),
+    key(
+        PRIORITY,
+        "0",
+        "Whole number. The pod with the highest is preferred as successor; one with a negative number is never active.",
+    ),
+    key(
+        STATUS_DIR,
+        "-",
+        "Absolute path at which app containers see a folder with the file `role` (role, term, valid-until), replaced atomically.",
+    ),
+    key(
+        NOTIFY_URL,
+        "-",
+        "URL on localhost (`http://127.0.0.1:PORT/PATH`) that each role change is posted to, as JSON.",
+    ),
+    key(
+        SERVICE_ACCOUNT,
+        "auto",
+        "`auto`: a pod on the account `default` gets the group's own, `active-passive-group-` and the group's name; another account stays and is given the rights. `keep`: the template's account stays in any case.",
+    ),
+    key(
+        RESOURCES,
+        default::RESOURCES,
+        "Resources of the sidecar: ResourceRequirements as JSON.",
+    ),
 ];
 
 /// Annotations that users write on a Service.
 pub const SERVICE_ANNOTATIONS: [Key; 3] = [
-    key(GROUP, "-", "Traffic of this Service follows the active pod of this group, in one atomic write."),
-    key(BEFORE_LEADER, "none", "`none`: the Service has no endpoint before the group's first leader. `all`: standbys serve till then."),
-    key(MODE, "-", "`active-passive`: Service mode, without sidecars."),
+    key(
+        GROUP,
+        "-",
+        "Election group, in the same namespace, whose active pod gets this Service's traffic.",
+    ),
+    key(
+        BEFORE_LEADER,
+        "none",
+        "Whom the Service serves before the group has had an active pod. `none`: nobody. `all`: every pod of its selector.",
+    ),
+    key(
+        MODE,
+        "-",
+        "`active-passive`: one ready pod of the selector is made active, without any sidecar.",
+    ),
 ];
 
 /// Annotations that users write on a Lease.
 pub const LEASE_ANNOTATIONS: [Key; 2] = [
-    key(PAUSED, "-", "`\"true\"`: the leader keeps renewing, nobody is promoted."),
-    key(SWITCHOVER, "-", "Name of the pod that shall become active, or `any`; removed when answered."),
+    key(
+        PAUSED,
+        "-",
+        "`\"true\"`: the role stays where it is; the active pod keeps renewing, nobody else is made active.",
+    ),
+    key(
+        SWITCHOVER,
+        "-",
+        "Name of the pod that shall become active, or `any`; removed when answered.",
+    ),
 ];
 
 /// What the programs write, and where. Users read these keys and never set them.
 pub const WRITTEN_KEYS: [Key; 10] = [
-    key(GROUP, "pod label, by the webhook", "The election group of the pod."),
-    key(INJECTED, "pod annotation, by the webhook", "Version and hash of what was injected."),
-    key(ROLE_LABEL, "pod annotation, by the webhook", "The resolved key; likewise active-value and passive-value."),
-    key(ROLE, "pod label, by the leader", "`active` or `passive` (key and values by annotation)."),
-    key(POD, "pod label, by its own sidecar", "The pod's uid; selector key of annotated Services."),
-    key(TERM, "pod and Service annotation, by the leader", "Term of the last write of the role: leaseTransitions of the Lease."),
-    key(ACTIVE, "Service annotation, by the leader", "uid of the active pod, or `none`."),
-    key(LEASE, "Lease label", "`true`: the API server fences this Lease."),
-    key(OWNER, "Lease annotation", "kind/name of the workload that the group belongs to."),
-    key(HISTORY, "Lease annotation", "The last 20 moves as JSON, at most 8 KiB."),
+    key(
+        GROUP,
+        "pod label, by the webhook",
+        "The election group of the pod.",
+    ),
+    key(
+        INJECTED,
+        "pod annotation, by the webhook",
+        "Version and hash of what was injected.",
+    ),
+    key(
+        ROLE_LABEL,
+        "pod annotation, by the webhook",
+        "Key of the role label, with its default filled in; `active-value` and `passive-value` likewise.",
+    ),
+    key(
+        ROLE,
+        "pod label, by the leader",
+        "The role: `active` or `passive`, or the values of the annotations.",
+    ),
+    key(
+        POD,
+        "pod label, by its own sidecar",
+        "The pod's uid. Annotated Services select by this key.",
+    ),
+    key(
+        TERM,
+        "pod and Service annotation, by the leader",
+        "Term in which the role was last written: `leaseTransitions` of the Lease, which rises with every change of the holder. A write in a lower term is stale.",
+    ),
+    key(
+        ACTIVE,
+        "Service annotation, by the leader",
+        "uid of the active pod, or `none`.",
+    ),
+    key(
+        LEASE,
+        "Lease label",
+        "`\"true\"`: the fencing policies judge who writes this Lease.",
+    ),
+    key(
+        OWNER,
+        "Lease annotation",
+        "kind/name of the workload that the group belongs to.",
+    ),
+    key(
+        HISTORY,
+        "Lease annotation",
+        "The last 20 moves of the role as JSON, at most 8 KiB.",
+    ),
 ];

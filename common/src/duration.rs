@@ -16,7 +16,9 @@ const UNITS_MS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h"
 /// # Errors
 /// [`NotADuration`] for everything else, numbers that do not fit included.
 pub fn parse_ms(text: &str) -> Result<u64, NotADuration> {
-    let refused = || NotADuration { text: text.to_owned() };
+    let refused = || NotADuration {
+        text: text.to_owned(),
+    };
     let mut rest = text;
     let mut total_ms: u64 = 0;
     if rest.is_empty() {
@@ -26,7 +28,10 @@ pub fn parse_ms(text: &str) -> Result<u64, NotADuration> {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let number: u64 = rest[..digits].parse().map_err(|_| refused())?;
         rest = &rest[digits..];
-        let letters = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        let letters = rest.len()
+            - rest
+                .trim_start_matches(|c: char| c.is_ascii_lowercase())
+                .len();
         let unit_ms = UNITS_MS
             .iter()
             .find_map(|(name, unit_ms)| (*name == &rest[..letters]).then_some(*unit_ms))
@@ -64,10 +69,25 @@ mod tests {
 
     #[test]
     fn reads_what_go_users_write() {
-        for (text, ms) in [("15s", 15_000), ("1m30s", 90_000), ("500ms", 500), ("1h", 3_600_000)] {
+        for (text, ms) in [
+            ("15s", 15_000),
+            ("1m30s", 90_000),
+            ("500ms", 500),
+            ("1h", 3_600_000),
+        ] {
             assert_eq!(parse_ms(text), Ok(ms), "{text}");
         }
-        for text in ["", "15", "s", "-1s", "1.5s", "15 s", "1d", "99999999999999999999s", "1s2"] {
+        for text in [
+            "",
+            "15",
+            "s",
+            "-1s",
+            "1.5s",
+            "15 s",
+            "1d",
+            "99999999999999999999s",
+            "1s2",
+        ] {
             assert!(parse_ms(text).is_err(), "{text:?}");
         }
     }

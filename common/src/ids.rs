@@ -28,7 +28,9 @@ impl Group {
         if is_dns_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NotADnsLabel { text: text.to_owned() })
+            Err(NotADnsLabel {
+                text: text.to_owned(),
+            })
         }
     }
 
@@ -73,7 +75,10 @@ pub struct Identity {
 impl Identity {
     /// An identity from its parts.
     pub fn new(name: impl Into<String>, uid: impl Into<String>) -> Self {
-        Self { name: name.into(), uid: uid.into() }
+        Self {
+            name: name.into(),
+            uid: uid.into(),
+        }
     }
 
     /// Reads a `holderIdentity`; `None` if it is not of our form (another system's holder).

@@ -3,6 +3,8 @@
 //! Absent from it: any IO, clock or Kubernetes client. The feature `shell` adds what both programs
 //! need around their pure cores (logging, signals).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 pub mod contract;
 pub mod docs;
 pub mod duration;

@@ -9,7 +9,11 @@ pub fn start(filter: &str) {
         Ok(parsed) => (parsed, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(parsed).init();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(parsed)
+        .init();
     if let Some(error) = refused {
         tracing::warn!(filter, %error, "the log filter does not parse; logging at info");
     }
