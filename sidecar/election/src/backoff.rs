@@ -70,7 +70,10 @@ mod tests {
         for expected_ms in [100, 200, 400, 500, 500] {
             backoff.failed(Mono::ZERO, 100, 500, &mut jitter);
             let wait_ms = backoff.not_before().as_ms();
-            assert!(wait_ms.abs_diff(expected_ms) <= expected_ms / 10 + 1, "{wait_ms}");
+            assert!(
+                wait_ms.abs_diff(expected_ms) <= expected_ms / 10 + 1,
+                "{wait_ms}"
+            );
         }
         assert_eq!(backoff.failures(), 5);
     }

@@ -1,1 +1,238 @@
-//! x
+//! What this pod writes to pods and Services: by level, one object at a time, each write
+//! conditional on what was read and carrying the term.
+
+use crate::agenda::Agenda;
+use crate::decide::Intent;
+use crate::elector::Elector;
+use crate::group::Target;
+use crate::params::Handover;
+use crate::step::{Action, PodRole, PodWrite, ServiceWrite};
+use crate::time::Mono;
+use crate::view::{PodView, RoleLabel, ServiceView};
+use common::contract::NO_POD;
+
+/// A wanted change, or the knowledge that one is waiting for its retry.
+enum Change {
+    /// Everything of this stage is as it should be.
+    None,
+    /// Something is not, and cannot be written yet.
+    Waiting,
+    /// Do this now.
+    Due(Action),
+}
+
+impl Elector {
+    /// The next write to a pod or Service, if one is due.
+    pub(crate) fn converge(
+        &self,
+        now: Mono,
+        agenda: &mut Agenda,
+        intent: &Intent,
+    ) -> Option<Action> {
+        let own = self.own_pod()?;
+        if !self.terminated
+            && !own.started
+            && let Change::Due(action) = self.pod_change(agenda, own, None, true)
+        {
+            return Some(action);
+        }
+        let tenure = self.leading(now);
+        match (intent, tenure, self.params.handover) {
+            (Intent::Lead, Some(tenure), Handover::Seamless) => {
+                self.lead_seamless(agenda, own, tenure.term)
+            }
+            (Intent::Lead, Some(tenure), Handover::Exclusive) => {
+                self.lead_exclusive(agenda, own, tenure.term)
+            }
+            (Intent::Strip, _, _) => self.strip_own(agenda, own),
+            _ if self.lost && !self.lease.stale && !self.holds_lease() => {
+                self.strip_own(agenda, own)
+            }
+            _ => None,
+        }
+    }
+
+    /// Traffic first, then the own label, then the others': never zero.
+    fn lead_seamless(&self, agenda: &mut Agenda, own: &PodView, term: u64) -> Option<Action> {
+        let uid = Some(own.uid.as_str());
+        // A Service is pointed here only once the own `pod` label has been read back.
+        let route = if own.started {
+            self.route(agenda, uid, term, |_| true)
+        } else {
+            Change::None
+        };
+        let stages = [
+            route,
+            self.set_role(agenda, own, PodRole::Active, term),
+            self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active),
+            self.strip_others(agenda, own, term, |_| true),
+        ];
+        stages.into_iter().find_map(Change::due)
+    }
+
+    /// The others first, then the own label, then traffic: never two. A stage that is not done
+    /// holds the next one back.
+    fn lead_exclusive(&self, agenda: &mut Agenda, own: &PodView, term: u64) -> Option<Action> {
+        let foreign = |service: &ServiceView| {
+            service
+                .active
+                .as_deref()
+                .is_some_and(|active| active != NO_POD && active != own.uid)
+        };
+        let unrouted = self.route(agenda, None, term, foreign);
+        let stripped = self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active);
+        for stage in [unrouted, stripped] {
+            match stage {
+                Change::None => {}
+                Change::Waiting => return None,
+                Change::Due(action) => return Some(action),
+            }
+        }
+        let others = self.strip_others(agenda, own, term, |_| true);
+        if let Change::Due(action) = others {
+            return Some(action);
+        }
+        match self.set_role(agenda, own, PodRole::Active, term) {
+            Change::None if own.started => self.route(agenda, Some(&own.uid), term, |_| true).due(),
+            Change::None | Change::Waiting => None,
+            Change::Due(action) => Some(action),
+        }
+    }
+
+    /// No traffic here any more: Services that point here point nowhere, the own label says passive.
+    fn strip_own(&self, agenda: &mut Agenda, own: &PodView) -> Option<Action> {
+        let term = self.lease.term();
+        let here = |service: &ServiceView| service.active.as_deref() == Some(own.uid.as_str());
+        let stages = [
+            self.route(agenda, None, term, here),
+            if own.role == RoleLabel::Active {
+                self.set_role(agenda, own, PodRole::Passive, term)
+            } else {
+                Change::None
+            },
+        ];
+        stages.into_iter().find_map(Change::due)
+    }
+
+    /// Points the Services that `which` picks at `active`.
+    fn route(
+        &self,
+        agenda: &mut Agenda,
+        active: Option<&str>,
+        term: u64,
+        which: impl Fn(&ServiceView) -> bool,
+    ) -> Change {
+        let wanted = active.unwrap_or(NO_POD);
+        let mut waiting = false;
+        for service in self
+            .group
+            .services
+            .values()
+            .filter(|s| s.has_selector && which(s))
+        {
+            let annotated = service.active.as_deref() == Some(wanted) && service.term == Some(term);
+            if annotated && service.selected.as_deref() == Some(wanted) {
+                continue;
+            }
+            let target = Target::Service(service.name.clone());
+            let retry = self.group.retry(&target);
+            if !agenda.reached(retry.not_before()) {
+                waiting = true;
+                continue;
+            }
+            if retry.stale {
+                return Change::Due(Action::ReadService {
+                    name: service.name.clone(),
+                });
+            }
+            return Change::Due(Action::WriteService(ServiceWrite {
+                name: service.name.clone(),
+                base: service.version,
+                active: active.map(str::to_owned),
+                // A strip by somebody who no longer leads must not lower what a leader wrote.
+                term: service.term.map_or(term, |written| written.max(term)),
+                // The annotations are right and the key is not: nothing derives it here.
+                with_selector: annotated,
+            }));
+        }
+        if waiting {
+            Change::Waiting
+        } else {
+            Change::None
+        }
+    }
+
+    /// Writes the passive role and the term on the other pods that `which` picks.
+    fn strip_others(
+        &self,
+        agenda: &mut Agenda,
+        own: &PodView,
+        term: u64,
+        which: impl Fn(&PodView) -> bool,
+    ) -> Change {
+        let mut waiting = false;
+        // A pod that is going away needs its role taken, not its term kept up to date.
+        let others = self.group.pods.values().filter(|pod| {
+            pod.uid != own.uid && which(pod) && (!pod.terminating || pod.role == RoleLabel::Active)
+        });
+        for pod in others {
+            match self.set_role(agenda, pod, PodRole::Passive, term) {
+                Change::None => {}
+                Change::Waiting => waiting = true,
+                due @ Change::Due(_) => return due,
+            }
+        }
+        if waiting {
+            Change::Waiting
+        } else {
+            Change::None
+        }
+    }
+
+    /// The write that gives `pod` this role in this term, if it has not got it.
+    fn set_role(&self, agenda: &mut Agenda, pod: &PodView, role: PodRole, term: u64) -> Change {
+        let has_role = match role {
+            PodRole::Active => pod.role == RoleLabel::Active,
+            PodRole::Passive => pod.role == RoleLabel::Passive,
+        };
+        if has_role && pod.term.is_some_and(|written| written >= term) {
+            return Change::None;
+        }
+        let term = pod.term.map_or(term, |written| written.max(term));
+        self.pod_change(agenda, pod, Some((role, term)), false)
+    }
+
+    fn pod_change(
+        &self,
+        agenda: &mut Agenda,
+        pod: &PodView,
+        role: Option<(PodRole, u64)>,
+        own_label: bool,
+    ) -> Change {
+        let retry = self.group.retry(&Target::Pod(pod.uid.clone()));
+        if !agenda.reached(retry.not_before()) {
+            return Change::Waiting;
+        }
+        let (name, uid) = (pod.name.clone(), pod.uid.clone());
+        Change::Due(if retry.stale {
+            Action::ReadPod { name, uid }
+        } else {
+            Action::WritePod(PodWrite {
+                name,
+                uid,
+                base: pod.version,
+                role,
+                own_label,
+            })
+        })
+    }
+}
+
+impl Change {
+    fn due(self) -> Option<Action> {
+        match self {
+            Self::Due(action) => Some(action),
+            Self::None | Self::Waiting => None,
+        }
+    }
+}

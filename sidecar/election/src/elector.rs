@@ -1,19 +1,430 @@
-//! stub
-use crate::*;
-/// The elector of one pod.
+//! The elector itself: what it knows, and how news changes it.
+
+use crate::agenda::Agenda;
+use crate::backoff::{Backoff, Jitter};
+use crate::group::{Group, Target};
+use crate::input::{Failure, Input, Outcome};
+use crate::observed::{Content, Observed};
+use crate::params::Params;
+use crate::step::{Action, LeaseWrite, LeaseWriteKind, Request, RequestId, Role, Standing, Step};
+use crate::successor::{Peer, ineligible};
+use crate::time::Mono;
+use crate::view::{PodView, RoleLabel};
+
+/// First wait after a conflict on the Lease that repeats itself, milliseconds.
+const CONFLICT_RETRY_MS: u64 = 50;
+/// Longest request after SIGTERM, milliseconds: the kubelet may leave two seconds in all.
+const LAST_ATTEMPT_MS_MAX: u64 = 500;
+/// First wait after a failed request while leaving, milliseconds.
+const LEAVING_RETRY_MS: u64 = 100;
+
+/// The elector of one pod. See the crate's documentation for how to drive it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Elector { params: Params }
+pub struct Elector {
+    pub(crate) params: Params,
+    pub(crate) own_holder: String,
+    pub(crate) lease: Observed,
+    pub(crate) lease_backoff: Backoff,
+    pub(crate) group: Group,
+    /// Leadership as the last successful write of the Lease gave it; see [`Self::leading`].
+    pub(crate) tenure: Option<Tenure>,
+    /// Highest term that this process acquired itself; 0 before the first.
+    pub(crate) acquired_term: u64,
+    /// The role ran out without having been given away: the own label may be a stale one.
+    pub(crate) lost: bool,
+    pub(crate) drain_since: Option<Mono>,
+    pub(crate) terminated: bool,
+    pub(crate) unready_since: Option<Mono>,
+    in_flight: Option<InFlight>,
+    next_id: u64,
+    jitter: Jitter,
+}
+
+/// A term in office.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Tenure {
+    pub(crate) term: u64,
+    /// Nothing is done as a leader from this instant on.
+    pub(crate) valid_until: Mono,
+    /// When the last successful write was sent.
+    pub(crate) renewed_at: Mono,
+    /// When the first renewal of a row that failed was sent.
+    pub(crate) renewing_since: Option<Mono>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct InFlight {
+    id: RequestId,
+    sent_at: Mono,
+    deadline: Mono,
+    action: Action,
+}
+
 impl Elector {
     /// An elector that knows nothing yet.
-    pub fn new(params: Params) -> Self { Self { params } }
-    /// Takes one piece of news.
-    pub fn step(&mut self, _now: Mono, _input: Input) -> Step { unimplemented!() }
-    /// Where this pod stands at `now`.
-    pub fn standing(&self, _now: Mono) -> Standing { unimplemented!() }
+    pub fn new(params: Params) -> Self {
+        Self {
+            own_holder: params.identity.to_string(),
+            jitter: Jitter::new(params.jitter_seed),
+            params,
+            lease: Observed::nothing(),
+            lease_backoff: Backoff::default(),
+            group: Group::default(),
+            tenure: None,
+            acquired_term: 0,
+            lost: false,
+            drain_since: None,
+            terminated: false,
+            unready_since: None,
+            in_flight: None,
+            next_id: 0,
+        }
+    }
+
+    /// Takes one piece of news at `now` and says what to do. `now` never falls from call to call.
+    pub fn step(&mut self, now: Mono, input: Input) -> Step {
+        self.note_the_time(now);
+        self.absorb(now, input);
+        let mut agenda = Agenda::until(now, now + self.params.lease_duration_ms);
+        if let Some(tenure) = self.tenure {
+            agenda.at(tenure.valid_until);
+        }
+        let mut request = None;
+        if let Some(in_flight) = &self.in_flight {
+            agenda.at(in_flight.deadline);
+        } else if let Some(action) = self.next_action(now, &mut agenda) {
+            let sent = self.send(now, action);
+            agenda.at(sent.deadline);
+            request = Some(sent);
+        }
+        Step {
+            request,
+            wake_at: agenda.wake_at(),
+            standing: self.standing(now),
+        }
+    }
+
+    /// Where this pod stands at `now`; may be asked between steps.
+    pub fn standing(&self, now: Mono) -> Standing {
+        let leading = self.leading(now);
+        let role = match leading {
+            Some(_) if self.leaving() => Role::Draining,
+            Some(_) => Role::Leader,
+            None if *self.lease.content() == Content::Unknown || !self.group.pods_listed => {
+                Role::Starting
+            }
+            None => Role::Standby,
+        };
+        Standing {
+            role,
+            term: leading.map_or_else(|| self.lease.term(), |tenure| tenure.term),
+            valid_until: leading.map_or(Mono::ZERO, |tenure| tenure.valid_until),
+            holds_traffic: self.group.routes_to(&self.params.identity.uid),
+            finished: self.terminated && self.in_flight.is_none() && !self.must_give_away(),
+        }
+    }
+
     /// The group as this pod sees it.
-    pub fn peers(&self) -> Vec<Peer> { vec![] }
+    pub fn peers(&self) -> Vec<Peer> {
+        let peer = |pod: &PodView| Peer {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            role: pod.role,
+            ready: pod.ready,
+            ineligible: ineligible(pod),
+        };
+        self.group.pods.values().map(peer).collect()
+    }
+
     /// holderIdentity of the Lease as last seen.
-    pub fn holder(&self) -> Option<&str> { None }
-    /// Milliseconds since the record of the Lease was first seen unchanged.
-    pub fn observed_age_ms(&self, _now: Mono) -> Option<u64> { None }
+    pub fn holder(&self) -> Option<&str> {
+        self.lease
+            .record()
+            .and_then(|record| record.holder.as_deref())
+    }
+
+    /// Milliseconds since the Lease was first seen as it is; `None` while it is unknown.
+    pub fn observed_age_ms(&self, now: Mono) -> Option<u64> {
+        (*self.lease.content() != Content::Unknown).then(|| now.ms_since(self.lease.since()))
+    }
+
+    /// The tenure, if it is valid at `now`.
+    pub(crate) fn leading(&self, now: Mono) -> Option<Tenure> {
+        self.tenure.filter(|tenure| now < tenure.valid_until)
+    }
+
+    /// Whether the Lease names this pod.
+    pub(crate) fn holds_lease(&self) -> bool {
+        self.holder() == Some(self.own_holder.as_str())
+    }
+
+    /// Whether this pod is on its way out.
+    pub(crate) fn leaving(&self) -> bool {
+        self.terminated || self.drain_since.is_some()
+    }
+
+    pub(crate) fn own_pod(&self) -> Option<&PodView> {
+        self.group.pods.get(&self.params.identity.uid)
+    }
+
+    /// After SIGTERM: whether the Lease must still be handed on. A paused one is left as it is.
+    fn must_give_away(&self) -> bool {
+        self.holds_lease() && !self.lease.record().is_some_and(|record| record.paused)
+    }
+
+    fn note_the_time(&mut self, now: Mono) {
+        if self.tenure.is_some() && self.leading(now).is_none() {
+            self.tenure = None;
+            self.lost = true;
+        }
+        // No answer in time is an answer; one that comes later carries an old number.
+        if self
+            .in_flight
+            .as_ref()
+            .is_some_and(|request| now >= request.deadline)
+            && let Some(request) = self.in_flight.take()
+        {
+            self.finish(now, request, Outcome::Failed(Failure::Lost));
+        }
+    }
+
+    fn absorb(&mut self, now: Mono, input: Input) {
+        match input {
+            Input::Wake => {}
+            Input::LeaseSeen(lease) => {
+                self.lease.see(now, lease);
+            }
+            Input::LeaseAbsent(version) => {
+                self.lease.see_absent(now, Some(version));
+            }
+            Input::PodsListed(pods) => self.group.list_pods(pods),
+            Input::PodSeen(pod) => self.group.see_pod(pod),
+            Input::PodGone(uid) => {
+                self.group.lose_pod(&uid);
+                if uid == self.params.identity.uid {
+                    self.drain_since = self.drain_since.or(Some(now));
+                }
+            }
+            Input::ServicesListed(services) => self.group.list_services(services),
+            Input::ServiceSeen(service) => self.group.see_service(service),
+            Input::ServiceGone(name) => self.group.lose_service(&name),
+            Input::Done(id, outcome) => {
+                if self
+                    .in_flight
+                    .as_ref()
+                    .is_some_and(|request| request.id == id)
+                    && let Some(request) = self.in_flight.take()
+                {
+                    self.finish(now, request, outcome);
+                }
+            }
+            Input::Terminate => {
+                self.terminated = true;
+                // Waits that suited a long-lived process do not suit two seconds.
+                self.lease_backoff = Backoff::default();
+            }
+        }
+        self.note_own_pod(now);
+        self.note_usurper();
+    }
+
+    /// Draining and readiness follow from the own pod's object.
+    fn note_own_pod(&mut self, now: Mono) {
+        let Some(own) = self.own_pod() else { return };
+        let doomed = own.terminating || own.disrupted;
+        let (ready, active) = (own.ready, own.role == RoleLabel::Active);
+        self.drain_since = if doomed {
+            self.drain_since.or(Some(now))
+        } else {
+            None
+        };
+        self.unready_since = if ready {
+            None
+        } else {
+            self.unready_since.or(Some(now))
+        };
+        self.lost &= active;
+    }
+
+    /// A Lease that names somebody else ends the tenure at once, whatever was valid before.
+    fn note_usurper(&mut self) {
+        if self.tenure.is_some() && self.lease.record().is_some() && !self.holds_lease() {
+            self.tenure = None;
+            self.lost = true;
+        }
+    }
+
+    /// Registers a request as in flight.
+    fn send(&mut self, now: Mono, action: Action) -> Request {
+        let deadline = self.deadline(now, &action);
+        if let Action::WriteLease(write) = &action
+            && matches!(
+                write.kind,
+                LeaseWriteKind::Handover | LeaseWriteKind::Release
+            )
+        {
+            // The answer may be lost while the successor already acts.
+            self.tenure = None;
+        }
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        self.in_flight = Some(InFlight {
+            id,
+            sent_at: now,
+            deadline,
+            action: action.clone(),
+        });
+        Request {
+            id,
+            deadline,
+            action,
+        }
+    }
+
+    /// A leader's request ends while there is time for another, and never after the role itself.
+    fn deadline(&self, now: Mono, action: &Action) -> Mono {
+        let mut limit_ms = self.params.attempt_ms_max();
+        if self.terminated {
+            limit_ms = limit_ms.min(LAST_ATTEMPT_MS_MAX);
+        }
+        if let Some(tenure) = self.leading(now) {
+            let left_ms = tenure.valid_until.ms_since(now);
+            let share_ms = match action {
+                Action::ReadLease | Action::WriteLease(_) => left_ms / 2,
+                Action::ReadPod { .. }
+                | Action::WritePod(_)
+                | Action::ReadService { .. }
+                | Action::WriteService(_) => left_ms,
+            };
+            limit_ms = limit_ms.min(share_ms.max(1));
+        }
+        now + limit_ms
+    }
+
+    fn finish(&mut self, now: Mono, request: InFlight, outcome: Outcome) {
+        match request.action {
+            Action::ReadLease => self.finish_lease_read(now, outcome),
+            Action::WriteLease(write) => {
+                self.finish_lease_write(now, request.sent_at, &write, outcome);
+            }
+            Action::ReadPod { uid, .. } => {
+                self.finish_object(now, &Target::Pod(uid), false, outcome);
+            }
+            Action::WritePod(write) => {
+                self.finish_object(now, &Target::Pod(write.uid), true, outcome);
+            }
+            Action::ReadService { name } => {
+                self.finish_object(now, &Target::Service(name), false, outcome);
+            }
+            Action::WriteService(write) => {
+                self.finish_object(now, &Target::Service(write.name), true, outcome);
+            }
+        }
+    }
+
+    fn finish_lease_read(&mut self, now: Mono, outcome: Outcome) {
+        match outcome {
+            Outcome::Lease(lease) => {
+                self.lease.see(now, lease);
+                self.lease.stale = false;
+            }
+            Outcome::NoLease | Outcome::Failed(Failure::NotFound) => {
+                self.lease.see_absent(now, None);
+                self.lease.stale = false;
+            }
+            Outcome::Failed(failure) => self.lease_failed(now, failure),
+            Outcome::Pod(_) | Outcome::Service(_) => {}
+        }
+    }
+
+    fn finish_lease_write(
+        &mut self,
+        now: Mono,
+        sent_at: Mono,
+        write: &LeaseWrite,
+        outcome: Outcome,
+    ) {
+        match outcome {
+            Outcome::Lease(lease) => {
+                self.lease.see(now, lease);
+                self.lease_backoff = Backoff::default();
+                if write.holder.as_ref() == Some(&self.params.identity) {
+                    self.lost = false;
+                    self.acquired_term = self.acquired_term.max(write.term);
+                    self.tenure = Some(Tenure {
+                        term: write.term,
+                        valid_until: sent_at + self.params.validity_ms(),
+                        renewed_at: sent_at,
+                        renewing_since: None,
+                    });
+                    self.note_the_time(now);
+                }
+            }
+            Outcome::Failed(failure) => {
+                if let Some(tenure) = &mut self.tenure {
+                    let since = *tenure.renewing_since.get_or_insert(sent_at);
+                    // RD: whoever set it short wants the role given up early.
+                    if now.ms_since(since) >= self.params.renew_deadline_ms {
+                        tenure.valid_until = tenure.valid_until.min(now);
+                        self.note_the_time(now);
+                    }
+                }
+                self.lease_failed(now, failure);
+            }
+            Outcome::NoLease | Outcome::Pod(_) | Outcome::Service(_) => {}
+        }
+    }
+
+    fn lease_failed(&mut self, now: Mono, failure: Failure) {
+        let retry_ms = if self.leaving() {
+            LEAVING_RETRY_MS
+        } else {
+            self.params.retry_period_ms
+        };
+        let retry_ms_max = retry_ms.max(self.params.retry_period_ms);
+        let first_time = self.lease_backoff.failures() == 0;
+        self.lease.stale = true;
+        let (backoff, jitter) = (&mut self.lease_backoff, &mut self.jitter);
+        match failure {
+            Failure::Conflict | Failure::NotFound | Failure::Lost if first_time => {
+                backoff.failed_at_once(now);
+            }
+            Failure::Conflict | Failure::NotFound => {
+                backoff.failed(now, CONFLICT_RETRY_MS, retry_ms_max, jitter);
+            }
+            Failure::Unavailable { retry_after_ms } => {
+                // Retry-After is heeded as long as it leaves the role time to be renewed.
+                let wait_ms = retry_ms.max(retry_after_ms.min(self.params.renew_every_ms()));
+                backoff.failed(now, wait_ms, retry_ms_max.max(wait_ms), jitter);
+            }
+            Failure::Lost | Failure::Refused => backoff.failed(now, retry_ms, retry_ms_max, jitter),
+        }
+    }
+
+    fn finish_object(&mut self, now: Mono, target: &Target, wrote: bool, outcome: Outcome) {
+        match (outcome, target) {
+            (Outcome::Pod(pod), _) => self.group.see_pod(pod),
+            (Outcome::Service(Some(service)), _) => self.group.see_service(service),
+            (
+                Outcome::Service(None) | Outcome::Failed(Failure::NotFound),
+                Target::Service(name),
+            ) => {
+                self.group.lose_service(name);
+                return;
+            }
+            (Outcome::Failed(Failure::NotFound), Target::Pod(uid)) => {
+                self.group.lose_pod(uid);
+                return;
+            }
+            (Outcome::Failed(failure), _) => {
+                self.group.failed(target, now, failure, &mut self.jitter);
+                return;
+            }
+            (Outcome::Service(None) | Outcome::Lease(_) | Outcome::NoLease, _) => return,
+        }
+        if wrote {
+            self.group.wrote(target, now, &mut self.jitter);
+        }
+        self.note_own_pod(now);
+    }
 }

@@ -7,11 +7,14 @@
 //! Absent from it: IO, clocks, randomness, threads, Kubernetes types. Leadership is
 //! `now < valid_until`, derived on each look; there is no flag to forget.
 
+mod agenda;
 mod backoff;
 mod converge;
 mod decide;
 mod elector;
+mod group;
 mod input;
+mod observed;
 mod params;
 mod step;
 mod successor;
@@ -28,3 +31,11 @@ pub use step::{
 pub use successor::{Ineligible, Peer};
 pub use time::Mono;
 pub use view::{LeaseView, PodView, Record, RoleLabel, ServiceView, TERM_MAX, Version};
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+mod tests;

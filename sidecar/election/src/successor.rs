@@ -1,5 +1,8 @@
 //! Who may lead, and who is preferred.
-use crate::view::RoleLabel;
+
+use crate::view::{PodView, RoleLabel};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// Why a pod cannot become active now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +19,19 @@ pub enum Ineligible {
     NegativePriority,
 }
 
+impl Ineligible {
+    /// The reason in words that complete "this pod cannot become active: ".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStarted => "its sidecar has not started",
+            Self::NotReady => "its app is not ready",
+            Self::Terminating => "it is terminating",
+            Self::Disrupted => "it is about to be evicted",
+            Self::NegativePriority => "its priority is negative",
+        }
+    }
+}
+
 /// A pod of the group, as the status shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Peer {
@@ -29,4 +45,46 @@ pub struct Peer {
     pub ready: bool,
     /// Why it is not eligible; `None` if it is.
     pub ineligible: Option<Ineligible>,
+}
+
+/// The first reason why `pod` may not become active, the lasting ones first.
+pub(crate) fn ineligible(pod: &PodView) -> Option<Ineligible> {
+    if pod.terminating {
+        Some(Ineligible::Terminating)
+    } else if pod.priority < 0 {
+        Some(Ineligible::NegativePriority)
+    } else if pod.disrupted {
+        Some(Ineligible::Disrupted)
+    } else if !pod.started {
+        Some(Ineligible::NotStarted)
+    } else if !pod.ready {
+        Some(Ineligible::NotReady)
+    } else {
+        None
+    }
+}
+
+/// The eligible pods, most preferred first: newest revision, then highest priority, then oldest.
+/// The newest revision is that of the youngest pod: a rollout must not move the role to a pod that
+/// it is about to delete (c24).
+pub(crate) fn ranked(pods: &BTreeMap<String, PodView>) -> Vec<&PodView> {
+    let newest = pods
+        .values()
+        .filter(|pod| !pod.terminating)
+        .max_by_key(|pod| (pod.created_s, &pod.name))
+        .map(|pod| pod.revision.as_str());
+    let mut eligible: Vec<&PodView> = pods
+        .values()
+        .filter(|pod| ineligible(pod).is_none())
+        .collect();
+    eligible.sort_by_key(|pod| {
+        let old_revision = Some(pod.revision.as_str()) != newest;
+        (
+            old_revision,
+            Reverse(pod.priority),
+            pod.created_s,
+            &pod.name,
+        )
+    });
+    eligible
 }

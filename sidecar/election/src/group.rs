@@ -1,0 +1,196 @@
+//! The group as this pod sees it: its pods and Services, and how writes to them went.
+
+use crate::backoff::{Backoff, Jitter};
+use crate::input::Failure;
+use crate::time::Mono;
+use crate::view::{PodView, RoleLabel, ServiceView};
+use std::collections::BTreeMap;
+
+/// First wait after a failed write that is not worth repeating at once, milliseconds.
+const WRITE_RETRY_MS: u64 = 100;
+/// Longest wait between writes to one object, milliseconds.
+const WRITE_RETRY_MS_MAX: u64 = 2_000;
+/// Writes to one object that may follow each other at once; a move needs two.
+const BURST_MAX: u32 = 5;
+/// Writes to one object further apart than this do not count as a burst, milliseconds.
+const BURST_GAP_MS: u64 = 10_000;
+
+/// An object that the leader writes to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Target {
+    /// The pod with this uid.
+    Pod(String),
+    /// The Service of this name.
+    Service(String),
+}
+
+/// How the last writes to one object went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Retry {
+    backoff: Backoff,
+    /// Read it before the next write.
+    pub(crate) stale: bool,
+    burst: u32,
+    last_write: Mono,
+}
+
+/// Pods and Services of the group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Group {
+    pub(crate) pods: BTreeMap<String, PodView>,
+    pub(crate) pods_listed: bool,
+    pub(crate) services: BTreeMap<String, ServiceView>,
+    retries: BTreeMap<Target, Retry>,
+}
+
+impl Group {
+    pub(crate) fn list_pods(&mut self, pods: Vec<PodView>) {
+        let listed = pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+        let known = std::mem::replace(&mut self.pods, listed);
+        self.pods_listed = true;
+        // An answer to a write may be newer than the list.
+        for (uid, pod) in known {
+            if self.pods.contains_key(&uid) {
+                self.see_pod(pod);
+            } else {
+                self.retries.remove(&Target::Pod(uid));
+            }
+        }
+    }
+
+    pub(crate) fn see_pod(&mut self, pod: PodView) {
+        if self
+            .pods
+            .get(&pod.uid)
+            .is_some_and(|known| known.version > pod.version)
+        {
+            return;
+        }
+        self.freshen(&Target::Pod(pod.uid.clone()));
+        self.pods.insert(pod.uid.clone(), pod);
+    }
+
+    pub(crate) fn lose_pod(&mut self, uid: &str) {
+        self.pods.remove(uid);
+        self.retries.remove(&Target::Pod(uid.to_owned()));
+    }
+
+    pub(crate) fn list_services(&mut self, services: Vec<ServiceView>) {
+        let listed = services.into_iter().map(|s| (s.name.clone(), s)).collect();
+        let known = std::mem::replace(&mut self.services, listed);
+        for (name, service) in known {
+            if self.services.contains_key(&name) {
+                self.see_service(service);
+            } else {
+                self.retries.remove(&Target::Service(name));
+            }
+        }
+    }
+
+    pub(crate) fn see_service(&mut self, service: ServiceView) {
+        if self
+            .services
+            .get(&service.name)
+            .is_some_and(|known| known.version > service.version)
+        {
+            return;
+        }
+        self.freshen(&Target::Service(service.name.clone()));
+        self.services.insert(service.name.clone(), service);
+    }
+
+    pub(crate) fn lose_service(&mut self, name: &str) {
+        self.services.remove(name);
+        self.retries.remove(&Target::Service(name.to_owned()));
+    }
+
+    /// Highest term on any object of the group; 0 if none carries one.
+    pub(crate) fn term_max(&self) -> u64 {
+        let pods = self.pods.values().filter_map(|pod| pod.term);
+        let services = self.services.values().filter_map(|service| service.term);
+        pods.chain(services).max().unwrap_or(0)
+    }
+
+    /// Whether somebody leads or led: a pod carries the active value or a term.
+    pub(crate) fn has_traces(&self) -> bool {
+        self.pods
+            .values()
+            .any(|pod| pod.role == RoleLabel::Active || pod.term.is_some())
+    }
+
+    /// Whether traffic may be sent to the pod with this uid.
+    pub(crate) fn routes_to(&self, uid: &str) -> bool {
+        self.pods
+            .get(uid)
+            .is_some_and(|pod| pod.role == RoleLabel::Active)
+            || self
+                .services
+                .values()
+                .any(|s| s.has_selector && s.active.as_deref() == Some(uid))
+    }
+
+    pub(crate) fn retry(&self, target: &Target) -> Retry {
+        self.retries.get(target).copied().unwrap_or_default()
+    }
+
+    /// Counts a successful write: repairs that another writer keeps undoing slow down.
+    pub(crate) fn wrote(&mut self, target: &Target, now: Mono, jitter: &mut Jitter) {
+        let retry = self.retries.entry(target.clone()).or_default();
+        let in_burst = now.ms_since(retry.last_write) < BURST_GAP_MS;
+        retry.burst = if in_burst {
+            retry.burst.saturating_add(1)
+        } else {
+            1
+        };
+        retry.last_write = now;
+        retry.stale = false;
+        if retry.burst <= BURST_MAX {
+            retry.backoff = Backoff::default();
+        } else {
+            retry
+                .backoff
+                .failed(now, WRITE_RETRY_MS, WRITE_RETRY_MS_MAX, jitter);
+        }
+    }
+
+    /// Counts a failed write or read.
+    pub(crate) fn failed(
+        &mut self,
+        target: &Target,
+        now: Mono,
+        failure: Failure,
+        jitter: &mut Jitter,
+    ) {
+        let retry = self.retries.entry(target.clone()).or_default();
+        retry.stale = true;
+        let first_time = retry.backoff.failures() == 0;
+        match failure {
+            // Somebody wrote first, or the answer was lost: look at it at once.
+            Failure::Conflict | Failure::Lost if first_time => retry.backoff.failed_at_once(now),
+            Failure::Unavailable { retry_after_ms } => {
+                let first_ms = WRITE_RETRY_MS.max(retry_after_ms);
+                retry
+                    .backoff
+                    .failed(now, first_ms, WRITE_RETRY_MS_MAX, jitter);
+            }
+            Failure::Conflict | Failure::Lost | Failure::Refused | Failure::NotFound => {
+                retry
+                    .backoff
+                    .failed(now, WRITE_RETRY_MS, WRITE_RETRY_MS_MAX, jitter);
+            }
+        }
+    }
+
+    fn freshen(&mut self, target: &Target) {
+        if let Some(retry) = self.retries.get_mut(target) {
+            retry.stale = false;
+        }
+    }
+}
+
+impl Retry {
+    /// When the object may be written or read again.
+    pub(crate) fn not_before(self) -> Mono {
+        self.backoff.not_before()
+    }
+}
