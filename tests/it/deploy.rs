@@ -1,0 +1,175 @@
+//! `deploy/` is what the chart renders, and the chart spells names as the contract does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use common::contract;
+
+use crate::helm;
+use crate::tidy::{contract_keys, keys_in, root};
+
+const NAMESPACE: &str = "active-passive-system";
+
+/// A file of `deploy/`, and what Helm is told of the cluster that it is for.
+struct Rendering {
+    file: &'static str,
+    cluster: &'static [&'static str],
+}
+
+const RENDERINGS: [Rendering; 2] = [
+    Rendering {
+        file: "deploy/install.yaml",
+        cluster: &[
+            "--kube-version=1.36.0",
+            "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+        ],
+    },
+    Rendering {
+        file: "deploy/pre-1.36/install.yaml",
+        cluster: &["--kube-version=1.30.0"],
+    },
+];
+
+/// What Helm makes with `--create-namespace` and does not render.
+const HEAD: &str = "\
+# Rendered from charts/active-passive by a test (UPDATE=1); edit the chart, not this.
+---
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: active-passive-system
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+";
+
+/// The chart as Helm renders it, without empty lines: their number differs between versions of Helm.
+fn rendered(helm: &PathBuf, arguments: &[&str]) -> String {
+    let output = Command::new(helm)
+        .args([
+            "template",
+            "active-passive",
+            "charts/active-passive",
+            "--namespace",
+            NAMESPACE,
+        ])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .expect("helm starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "helm template {arguments:?}: {errors}"
+    );
+    let text = String::from_utf8(output.stdout).expect("helm writes UTF-8");
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// `UPDATE=1` writes the files instead.
+#[test]
+fn deploy_is_what_the_chart_renders() {
+    let helm = helm();
+    for Rendering { file, cluster } in RENDERINGS {
+        let expected = format!("{HEAD}{}", rendered(&helm, cluster));
+        let path = root().join(file);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &expected).expect("deploy/ can be written");
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == expected,
+            "{file} is out of date: UPDATE=1 writes it anew"
+        );
+    }
+}
+
+#[test]
+fn chart_speaks_the_contract() {
+    let helm = helm();
+    let known = contract_keys();
+    for Rendering { file, cluster } in RENDERINGS {
+        let text = rendered(&helm, cluster);
+        let unknown: BTreeSet<String> = keys_in(&text).filter(|key| !known.contains(key)).collect();
+        assert!(
+            unknown.is_empty(),
+            "{file}: not in the contract: {unknown:?}"
+        );
+        for (what, line) in [
+            (
+                "sidecar's role",
+                format!("name: {}\n", contract::SIDECAR_CLUSTER_ROLE),
+            ),
+            (
+                "router's role",
+                format!("name: {}\n", contract::ROUTER_CLUSTER_ROLE),
+            ),
+            (
+                "webhook's port",
+                format!("containerPort: {}\n", contract::WEBHOOK_PORT),
+            ),
+            (
+                "admin port",
+                format!("containerPort: {}\n", contract::WEBHOOK_ADMIN_PORT),
+            ),
+            ("path of pods", format!("path: {}\n", contract::INJECT_PATH)),
+            (
+                "group accounts",
+                format!(":{}", contract::GROUP_ACCOUNT_PREFIX),
+            ),
+        ] {
+            assert!(text.contains(&line), "{file}: {what} is not {line:?}");
+        }
+        let by_policy = text.contains("kind: MutatingAdmissionPolicy\n");
+        let by_webhook = text.contains(&format!("path: {}\n", contract::ROUTE_PATH));
+        assert!(
+            by_policy != by_webhook,
+            "{file}: a Service is routed by one of the two"
+        );
+        assert!(
+            !text.contains("caBundle:") && !text.contains("\ndata:"),
+            "{file}: secrets rendered"
+        );
+    }
+}
+
+#[test]
+fn values_decide() {
+    let helm = helm();
+    let fenced = |arguments: &[&str]| {
+        rendered(&helm, arguments)
+            .matches("validationActions: [")
+            .count()
+    };
+    assert_eq!(fenced(&[]), 5);
+    assert_eq!(fenced(&["--set=fencing.mode=Off"]), 0);
+    // What YAML makes of a bare Off in a file of values.
+    assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 0);
+    let deny = rendered(
+        &helm,
+        &[
+            "--set=fencing.mode=Deny",
+            "--set=fencing.exemptGroups={ops,sre}",
+        ],
+    );
+    assert_eq!(deny.matches("validationActions: [Deny]").count(), 5);
+    assert_eq!(deny.matches("g in ['ops','sre'])").count(), 3);
+
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let image = format!("--set=webhook.image.digest={digest}");
+    let pinned = rendered(&helm, &[&image, "--set=sidecar.image.tag=9.9"]);
+    assert!(pinned.contains(&format!(
+        "image: docker.io/active-passive/webhook@{digest}\n"
+    )));
+    assert!(pinned.contains("--sidecar-image=docker.io/active-passive/sidecar:9.9\n"));
+
+    let single = rendered(&helm, &["--set=webhook.replicas=1"]);
+    assert!(
+        !single.contains("PodDisruptionBudget"),
+        "a budget of one pod blocks every drain"
+    );
+}
