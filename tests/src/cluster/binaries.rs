@@ -1,0 +1,308 @@
+//! Programs of the cluster: found, or built from the Go modules pinned in `tests/kubernetes`.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use tokio::process::Command;
+
+use super::error::{Doing, Error, Result};
+use super::run;
+use crate::{progress, project_root};
+
+/// The first build of the API server takes minutes on a small machine.
+const BUILD_DEADLINE_MS: u64 = 30 * 60 * 1000;
+const VERSION_DEADLINE_MS: u64 = 20_000;
+
+/// Programs that come from one Go module.
+struct Module {
+    /// Folder in `tests/kubernetes`, and first part of the folder in the cache.
+    name: &'static str,
+    /// The module whose version in go.mod is the version of the programs.
+    path: &'static str,
+    /// Name of each program and its package.
+    programs: &'static [(&'static str, &'static str)],
+    /// Arguments that make the first program print its version.
+    version_args: &'static [&'static str],
+    /// Oldest version, major and minor, that serves when it is found on the machine.
+    oldest: (u64, u64),
+}
+
+const MODULES: [Module; 4] = [
+    Module {
+        name: "kubernetes",
+        path: "k8s.io/kubernetes",
+        programs: &[
+            ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+            ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+            (
+                "kube-controller-manager",
+                "k8s.io/kubernetes/cmd/kube-controller-manager",
+            ),
+            ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+            ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+            ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+        ],
+        version_args: &["--version"],
+        oldest: (1, 36),
+    },
+    Module {
+        name: "etcd",
+        path: "go.etcd.io/etcd/server/v3",
+        programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
+        version_args: &["--version"],
+        oldest: (3, 6),
+    },
+    Module {
+        name: "containerd",
+        path: "github.com/containerd/containerd/v2",
+        programs: &[
+            (
+                "containerd",
+                "github.com/containerd/containerd/v2/cmd/containerd",
+            ),
+            (
+                "containerd-shim-runc-v2",
+                "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+            ),
+            ("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
+        ],
+        version_args: &["--version"],
+        oldest: (2, 2),
+    },
+    Module {
+        name: "helm",
+        path: "helm.sh/helm/v4",
+        programs: &[("helm", "helm.sh/helm/v4/cmd/helm")],
+        version_args: &["version", "--short"],
+        oldest: (4, 0),
+    },
+];
+
+/// Folders that hold all programs of the cluster.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    folders: Vec<PathBuf>,
+}
+
+impl Binaries {
+    /// Finds the programs in `KUBEBUILDER_ASSETS`, on `PATH` or in the cache, or builds them.
+    ///
+    /// # Errors
+    /// If Go is missing or a build fails.
+    pub async fn find_or_build() -> Result<Self> {
+        let mut folders = Vec::new();
+        for module in &MODULES {
+            folders.push(match found(module).await {
+                Some(folder) => folder,
+                None => cached(module).await?,
+            });
+        }
+        Ok(Self { folders })
+    }
+
+    /// Path of a program such as `kubectl`.
+    #[must_use]
+    pub fn path(&self, program: &str) -> PathBuf {
+        let known = self.folders.iter().map(|folder| folder.join(program));
+        known
+            .into_iter()
+            .find(|path| path.exists())
+            .unwrap_or_else(|| program.into())
+    }
+
+    /// Value of `PATH` for programs of the cluster, which start others.
+    #[must_use]
+    pub fn search_path(&self) -> OsString {
+        let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
+        let folders = self.folders.iter().cloned().chain(system);
+        env::join_paths(folders).unwrap_or_default()
+    }
+
+    /// Folders that the programs lie in.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+}
+
+/// A folder of the machine that has every program of the module, new enough.
+async fn found(module: &Module) -> Option<PathBuf> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    for folder in assets.into_iter().chain(env::split_paths(&path)) {
+        if !module
+            .programs
+            .iter()
+            .all(|(program, _)| folder.join(program).is_file())
+        {
+            continue;
+        }
+        let mut command = Command::new(folder.join(module.programs[0].0));
+        command.args(module.version_args);
+        let printed = run::output("ask for the version", command, VERSION_DEADLINE_MS).await;
+        if printed.is_ok_and(|printed| version(&printed) >= Some(module.oldest)) {
+            return Some(folder);
+        }
+    }
+    None
+}
+
+/// The first word that looks like a version: major and minor.
+fn version(printed: &str) -> Option<(u64, u64)> {
+    printed.split_whitespace().find_map(|word| {
+        let mut numbers = word
+            .strip_prefix('v')
+            .unwrap_or(word)
+            .split(['.', '+', '-']);
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    })
+}
+
+/// The module's folder in the cache, complete.
+async fn cached(module: &Module) -> Result<PathBuf> {
+    let source = project_root().join("tests/kubernetes").join(module.name);
+    let version = pinned_version(module, &source)?;
+    let folder = cache()?
+        .join("bin")
+        .join(format!("{}-{version}", module.name));
+    if module
+        .programs
+        .iter()
+        .all(|(program, _)| folder.join(program).is_file())
+    {
+        return Ok(folder);
+    }
+    let action = || format!("create {}", folder.display());
+    fs::create_dir_all(&folder).doing(action)?;
+    let _one_builder = lock(folder.join(".lock")).await?;
+    for (program, package) in module.programs {
+        let target = folder.join(program);
+        if !target.is_file() {
+            build(&source, &version, package, &target).await?;
+        }
+    }
+    Ok(folder)
+}
+
+async fn lock(path: PathBuf) -> Result<Flock<File>> {
+    let action = format!("lock {}", path.display());
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::create(path)?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
+    });
+    locked
+        .await
+        .map_err(std::io::Error::other)
+        .and_then(|lock| lock)
+        .doing(|| action)
+}
+
+async fn build(source: &Path, version: &str, package: &str, target: &Path) -> Result<()> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let step = progress::step(format!("building {name} {version}, once"));
+    let partial = target.with_extension("partial");
+    let mut go = Command::new("go");
+    go.current_dir(source)
+        .env("CGO_ENABLED", "0")
+        .args([
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-ldflags",
+            &linker_flags(version),
+        ])
+        .arg("-o")
+        .arg(&partial)
+        .arg(package);
+    run::output(&format!("build {name}"), go, BUILD_DEADLINE_MS)
+        .await
+        .map_err(|error| {
+            error
+                .cure("install Go 1.26 or later, and let it reach a module proxy; then start again")
+        })?;
+    fs::rename(&partial, target).doing(|| format!("rename {}", partial.display()))?;
+    step.done();
+    Ok(())
+}
+
+/// Without these, Kubernetes' programs report v0.0.0 and their clients misbehave.
+fn linker_flags(version: &str) -> String {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or("0"), numbers.next().unwrap_or("0"));
+    let package = "k8s.io/component-base/version";
+    format!(
+        "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} \
+         -X {package}.gitMinor={minor}"
+    )
+}
+
+/// What go.mod requires.
+fn pinned_version(module: &Module, source: &Path) -> Result<String> {
+    let path = source.join("go.mod");
+    let action = || format!("find the version of {} in {}", module.path, path.display());
+    let text = fs::read_to_string(&path).doing(action)?;
+    let pinned = text.lines().find_map(|line| {
+        let line = line
+            .trim()
+            .strip_prefix("require ")
+            .unwrap_or_else(|| line.trim());
+        let version = line.strip_prefix(module.path)?.strip_prefix(' ')?;
+        version.split(' ').next().map(str::to_string)
+    });
+    pinned.ok_or_else(|| Error::new(action(), "no line requires it"))
+}
+
+/// The project's folder for what is built once a machine.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let root = match (env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
+        (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
+        (_, Some(home)) => Path::new(&home).join(".cache"),
+        _ => {
+            return Err(Error::new(
+                "find the cache folder",
+                "neither XDG_CACHE_HOME nor HOME is set",
+            )
+            .cure("set HOME"));
+        }
+    };
+    Ok(root.join("active-passive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_programs_print() {
+        for (printed, expected) in [
+            ("Kubernetes v1.36.3\n", Some((1, 36))),
+            (
+                "etcd Version: 3.6.16\nGit SHA: Not provided\n",
+                Some((3, 6)),
+            ),
+            (
+                "containerd github.com/containerd/containerd/v2 2.4.2+unknown \n",
+                Some((2, 4)),
+            ),
+            ("v4.3+gabcdef\n", Some((4, 3))),
+            ("no version here", None),
+        ] {
+            assert_eq!(version(printed), expected, "{printed}");
+        }
+    }
+
+    #[test]
+    fn every_module_is_pinned() {
+        for module in &MODULES {
+            let source = project_root().join("tests/kubernetes").join(module.name);
+            assert!(
+                pinned_version(module, &source).unwrap().starts_with('v'),
+                "{}",
+                module.name
+            );
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The project's images: static binaries built by cargo, packed by buildah into OCI archives.
+//!
+//! No registry is asked for anything. An archive is kept under a name that says what is in it, so
+//! what has not changed is not packed again.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use super::error::{Doing, Error, Result};
+use super::{binaries, node, run};
+use crate::{progress, project_root};
+
+const BUILD_DEADLINE_MS: u64 = 20 * 60 * 1000;
+const PACK_DEADLINE_MS: u64 = 2 * 60 * 1000;
+const DOCKERFILE: &str = include_str!("../../../Dockerfile");
+const PAUSE_SOURCE: &str = include_str!("../../pause/src/main.rs");
+/// Version of the project, and tag of its images: the chart's default.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// An image of the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The injected program.
+    Sidecar,
+    /// The admission webhook.
+    Webhook,
+    /// The app of the example, which answers with the name of its pod.
+    ExampleApp,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sidecar, Self::Webhook, Self::ExampleApp];
+
+    /// Name as in a pod's `image`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Sidecar => format!("docker.io/active-passive/sidecar:{VERSION}"),
+            Self::Webhook => format!("docker.io/active-passive/webhook:{VERSION}"),
+            Self::ExampleApp => "docker.io/active-passive/example-app:demo".into(),
+        }
+    }
+
+    fn build(self) -> Build {
+        match self {
+            Self::Sidecar => Build {
+                package: "sidecar",
+                profile: "sidecar",
+            },
+            Self::Webhook => Build {
+                package: "webhook",
+                profile: "release",
+            },
+            Self::ExampleApp => Build {
+                package: "example-app",
+                profile: "sidecar",
+            },
+        }
+    }
+}
+
+/// How an image comes to be.
+struct Build {
+    /// Cargo package, program, and target of the Dockerfile.
+    package: &'static str,
+    /// Cargo profile.
+    profile: &'static str,
+}
+
+/// An image that was built.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Name as in a pod's `image`.
+    pub name: String,
+    /// OCI archive.
+    pub archive: PathBuf,
+    /// Size of the program.
+    pub binary_bytes: u64,
+    /// Size of the archive, which is compressed.
+    pub archive_bytes: u64,
+}
+
+/// Builds an image, or finds that it has been built.
+///
+/// # Errors
+/// If cargo or buildah fail.
+pub async fn build(kind: Kind) -> Result<Image> {
+    let Build { package, profile } = kind.build();
+    let binary = compile(package, profile).await?;
+    let content = fs::read(&binary).doing(|| format!("read {}", binary.display()))?;
+    let name = kind.name();
+    let folder = target().join("images");
+    let archive = folder.join(format!(
+        "{package}-{:016x}.tar",
+        hash(&(&content, &name, DOCKERFILE))
+    ));
+    if !archive.is_file() {
+        pack(package, &name, &archive).await?;
+    }
+    let archive_bytes = fs::metadata(&archive)
+        .doing(|| format!("read {}", archive.display()))?
+        .len();
+    Ok(Image {
+        name,
+        archive,
+        binary_bytes: content.len() as u64,
+        archive_bytes,
+    })
+}
+
+/// Builds all images and says how large they are.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_all() -> Result<Vec<Image>> {
+    let mut images = Vec::new();
+    for kind in Kind::ALL {
+        let image = build(kind).await?;
+        progress::line(&format!(
+            "image {}: binary {}, archive {}",
+            image.name,
+            megabytes(image.binary_bytes),
+            megabytes(image.archive_bytes)
+        ));
+        images.push(image);
+    }
+    Ok(images)
+}
+
+/// The sandbox image that each node gets. It changes with its source only, so a cluster starts
+/// without cargo.
+pub(crate) async fn pause() -> Result<PathBuf> {
+    let folder = binaries::cache()?.join("images");
+    let archive = folder.join(format!(
+        "pause-{:016x}.tar",
+        hash(&(PAUSE_SOURCE, DOCKERFILE))
+    ));
+    if !archive.is_file() {
+        compile("pause", "sidecar").await?;
+        pack("pause", node::PAUSE_IMAGE, &archive).await?;
+    }
+    Ok(archive)
+}
+
+/// Compiles a package to a static program and returns its path.
+async fn compile(package: &str, profile: &str) -> Result<PathBuf> {
+    let triple = triple();
+    let step = progress::step(format!("compiling {package} for {triple}"));
+    add_target(&triple).await?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(project_root())
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            package,
+            "--profile",
+            profile,
+        ])
+        .args(["--target", &triple, "--target-dir"])
+        .arg(target());
+    run::output(&format!("compile {package}"), cargo, BUILD_DEADLINE_MS).await?;
+    step.done();
+    Ok(target().join(triple).join(profile).join(package))
+}
+
+/// Adds the target to the toolchain where it is missing.
+async fn add_target(triple: &str) -> Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc
+        .current_dir(project_root())
+        .args(["--print", "target-libdir", "--target", triple]);
+    let folder = run::output("ask rustc for its targets", rustc, PACK_DEADLINE_MS).await?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup
+        .current_dir(project_root())
+        .args(["target", "add", triple]);
+    run::output("add a target", rustup, BUILD_DEADLINE_MS)
+        .await
+        .map(drop)
+        .map_err(|error| error.cure(format!("install Rust's standard library for {triple}")))
+}
+
+/// Packs a program as the Dockerfile says.
+async fn pack(package: &str, name: &str, archive: &Path) -> Result<()> {
+    let action = format!("pack the image {name}");
+    let folder = archive.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder).doing(|| format!("create {}", folder.display()))?;
+    // A storage of its own: builds at the same time do not meet, and nothing is left behind.
+    let storage = folder.join(format!("{package}-{}.partial", std::process::id()));
+    let partial = storage.join("archive.tar");
+    let packed = async {
+        let mut bud = buildah(&storage);
+        bud.args([
+            "bud",
+            "--isolation",
+            "chroot",
+            "--timestamp",
+            "0",
+            "--target",
+            package,
+        ])
+        .args([
+            "--build-arg",
+            &format!("TARGET={}", triple()),
+            "--tag",
+            name,
+            ".",
+        ]);
+        run::output(&action, bud, PACK_DEADLINE_MS).await?;
+        let mut push = buildah(&storage);
+        push.args([
+            "push",
+            name,
+            &format!("oci-archive:{}:{name}", partial.display()),
+        ]);
+        run::output(&action, push, PACK_DEADLINE_MS).await?;
+        fs::rename(&partial, archive).doing(|| action.clone())
+    };
+    let result = packed.await;
+    fs::remove_dir_all(&storage)
+        .map_err(|error| Error::new(action.clone(), error))
+        .and(result)
+}
+
+fn buildah(storage: &Path) -> Command {
+    let mut command = Command::new("buildah");
+    command
+        .current_dir(project_root())
+        .args(["--storage-driver", "vfs", "--root"])
+        .arg(storage.join("root"))
+        .arg("--runroot")
+        .arg(storage.join("run"));
+    command
+}
+
+fn triple() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
+/// The folder that the Dockerfile copies from.
+fn target() -> PathBuf {
+    project_root().join("target")
+}
+
+fn hash(content: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
+}

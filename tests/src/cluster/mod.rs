@@ -1,0 +1,370 @@
+//! A real Kubernetes cluster on one machine, without a container engine.
+//!
+//! The control plane and each node live in namespaces of their own, joined by a bridge; see
+//! `namespace` for what keeps them from outliving their owner. Any number of clusters may run at
+//! the same time.
+
+mod audit;
+mod binaries;
+mod cgroup;
+mod containers;
+mod control_plane;
+mod enter;
+mod error;
+mod helper;
+pub mod images;
+mod keeper;
+mod machine;
+mod namespace;
+mod network;
+mod node;
+mod packages;
+mod pki;
+mod ready;
+mod relay;
+pub mod run;
+mod start;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tokio::process::Command;
+
+pub use audit::{AuditEvent, AuditLog};
+pub use binaries::Binaries;
+pub use error::{Doing, Error, Result};
+pub use helper::divert;
+pub use nix::sys::signal::Signal;
+pub use packages::ensure as ensure_packages;
+
+use machine::Machine;
+
+const COMMAND_DEADLINE_MS: u64 = 120_000;
+const STOP_DEADLINE_MS: u64 = 20_000;
+const STOP_POLL_MS: u64 = 20;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// Number of nodes; they are named n1, n2, and so on.
+    pub nodes: usize,
+    /// More arguments of kube-apiserver.
+    pub api_server_args: Vec<String>,
+    /// More arguments of kube-controller-manager.
+    pub controller_manager_args: Vec<String>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            nodes: 2,
+            api_server_args: Vec::new(),
+            controller_manager_args: Vec::new(),
+        }
+    }
+}
+
+/// A running cluster. Dropping it ends it.
+pub struct Cluster {
+    id: String,
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    binaries: Binaries,
+    client: kube::Client,
+    hub: Machine,
+    nodes: Vec<Machine>,
+    api_server_arguments: Vec<String>,
+    /// `None` for a cluster that another process owns.
+    keeper: Option<Keeper>,
+}
+
+/// The process that ends the cluster when this end of its standard input is closed.
+pub(crate) struct Keeper {
+    process: Child,
+    lifeline: Option<ChildStdin>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let _ended = self.process.wait();
+    }
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until its nodes are ready. Binaries and system packages are
+    /// found or made first. Clusters whose owner was killed are cleaned up.
+    ///
+    /// # Errors
+    /// If a step fails; nothing is left behind then.
+    pub async fn start(options: ClusterOptions) -> Result<Self> {
+        packages::ensure().await?;
+        let binaries = Binaries::find_or_build().await?;
+        start::start(binaries, &options).await
+    }
+
+    /// Uses a cluster that another process started: the one with this id, or the only one.
+    ///
+    /// # Errors
+    /// If there is no such cluster.
+    pub async fn attach(id: Option<&str>) -> Result<Self> {
+        start::attach(Binaries::find_or_build().await?, id).await
+    }
+
+    /// Ids of all clusters of this machine that live.
+    ///
+    /// # Errors
+    /// If the folder for temporary files cannot be read.
+    pub fn running() -> Result<Vec<String>> {
+        Ok(state::find()?.alive)
+    }
+
+    /// Ends the cluster `id`, whoever owns it.
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub fn end(id: &str) -> Result<()> {
+        let folder = state::folder(id);
+        let action = || format!("end cluster {id}");
+        if state::is_alive(&folder) == Some(true) {
+            let keeper = Pid::from_raw(state::keeper_pid(&folder)?);
+            kill(keeper, Signal::SIGTERM).doing(action)?;
+        }
+        wait_until_gone(&folder).doing(action)
+    }
+
+    /// Distinguishes the clusters of a machine.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Administrator's kubeconfig, for this machine.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Administrator's client.
+    #[must_use]
+    pub fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Programs of Kubernetes.
+    #[must_use]
+    pub fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    /// Names of the nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.name.as_str())
+    }
+
+    /// Folder with the log of every program and the audit log.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join(start::LOGS)
+    }
+
+    /// What the API server was asked so far and from now on.
+    #[must_use]
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(self.logs().join(audit::FILE))
+    }
+
+    /// A command in the hub's network, from which ClusterIPs and pods can be reached.
+    #[must_use]
+    pub fn hub_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.hub.command(program)
+    }
+
+    /// A command in the network of a node.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn node_command(
+        &self,
+        node: &str,
+        program: impl AsRef<std::ffi::OsStr>,
+    ) -> Result<Command> {
+        Ok(self.node(node)?.1.command(program))
+    }
+
+    /// Runs kubectl as administrator and returns what it printed.
+    ///
+    /// # Errors
+    /// If it fails, with its output.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        self.kubectl_with_input(args, "").await
+    }
+
+    /// Like [`Self::kubectl`], with `input` for `-f -`.
+    ///
+    /// # Errors
+    /// If it fails, with its output.
+    pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<String> {
+        let mut command = Command::new(self.binaries.path("kubectl"));
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        let action = format!("run kubectl {}", args.join(" "));
+        run::output_with_input(&action, command, input, COMMAND_DEADLINE_MS).await
+    }
+
+    /// Runs helm as administrator and returns what it printed.
+    ///
+    /// # Errors
+    /// If it fails, with its output.
+    pub async fn helm(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(self.binaries.path("helm"));
+        let home = self.folder.join("helm");
+        for (variable, folder) in [
+            ("HELM_CACHE_HOME", "cache"),
+            ("HELM_CONFIG_HOME", "config"),
+            ("HELM_DATA_HOME", "data"),
+        ] {
+            command.env(variable, home.join(folder));
+        }
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        let action = format!("run helm {}", args.join(" "));
+        run::output(&action, command, COMMAND_DEADLINE_MS).await
+    }
+
+    /// Cuts a node off from everything else: a partition, its containers run on.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub async fn cut(&self, node: &str) -> Result<()> {
+        network::set_connected(self.hub.init, self.node(node)?.0, false).await
+    }
+
+    /// Ends the partition of a node.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub async fn heal(&self, node: &str) -> Result<()> {
+        network::set_connected(self.hub.init, self.node(node)?.0, true).await
+    }
+
+    /// Loads an image into every node, from an OCI archive.
+    ///
+    /// # Errors
+    /// If a node's containerd refuses it.
+    pub async fn load_image(&self, archive: &Path) -> Result<()> {
+        let loads = self
+            .nodes
+            .iter()
+            .map(|node| containers::load(node, &self.binaries, archive));
+        futures_util::future::try_join_all(loads).await?;
+        Ok(())
+    }
+
+    /// Process ids of the running container `container` of the pod with this uid.
+    ///
+    /// # Errors
+    /// If a node's containerd does not answer.
+    pub async fn container_processes(&self, pod_uid: &str, container: &str) -> Result<Vec<i32>> {
+        for node in &self.nodes {
+            let pids = containers::processes(node, &self.binaries, pod_uid, container).await?;
+            if !pids.is_empty() {
+                return Ok(pids);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Sends a signal to every process of a container, behind the kubelet's back: SIGKILL crashes
+    /// it, SIGSTOP freezes it and SIGCONT wakes it up again.
+    ///
+    /// # Errors
+    /// If no such container runs.
+    pub async fn signal(&self, pod_uid: &str, container: &str, signal: Signal) -> Result<()> {
+        let action = || format!("send {signal} to container {container} of pod {pod_uid}");
+        let pids = self.container_processes(pod_uid, container).await?;
+        if pids.is_empty() {
+            return Err(Error::new(action(), "it does not run"));
+        }
+        for pid in pids {
+            kill(Pid::from_raw(pid), signal).doing(action)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the API server's process at once. etcd stays.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn stop_api_server(&self) -> Result<()> {
+        self.hub
+            .signal(control_plane::API_SERVER, Signal::SIGKILL)?;
+        ready::ended(&self.hub, control_plane::API_SERVER).await
+    }
+
+    /// Starts the API server again and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn start_api_server(&self) -> Result<()> {
+        let arguments = self.api_server_arguments.clone();
+        self.hub
+            .start(&self.binaries, control_plane::API_SERVER, arguments)
+            .await?;
+        ready::api_server(&self.client, &self.hub).await
+    }
+
+    /// Lets the cluster outlive this process; [`Self::end`] ends it.
+    ///
+    /// # Errors
+    /// If the keeper does not listen.
+    pub fn keep(mut self) -> Result<()> {
+        use std::io::Write;
+        let Some(mut keeper) = self.keeper.take() else {
+            return Ok(());
+        };
+        let Some(mut lifeline) = keeper.lifeline.take() else {
+            return Ok(());
+        };
+        writeln!(lifeline, "{}", keeper::KEEP).doing(|| "keep the cluster".into())?;
+        // Its destructor would wait for the end of the cluster.
+        std::mem::forget(keeper);
+        Ok(())
+    }
+
+    /// Ends the cluster and everything in it, and waits until nothing of it is left.
+    ///
+    /// # Errors
+    /// If something is left.
+    pub fn stop(mut self) -> Result<()> {
+        drop(self.keeper.take());
+        wait_until_gone(&self.folder).doing(|| format!("end cluster {}", self.id))
+    }
+
+    fn node(&self, name: &str) -> Result<(usize, &Machine)> {
+        let nodes = (1..).zip(&self.nodes);
+        nodes
+            .into_iter()
+            .find(|(_, node)| node.name == name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = self.nodes().collect();
+                Error::new(
+                    format!("find node {name}"),
+                    format!("there are {}", names.join(", ")),
+                )
+            })
+    }
+}
+
+fn wait_until_gone(folder: &Path) -> Result<(), String> {
+    let start = Instant::now();
+    while folder.exists() {
+        if start.elapsed() > Duration::from_millis(STOP_DEADLINE_MS) {
+            return Err(format!("{} is still there", folder.display()));
+        }
+        std::thread::sleep(Duration::from_millis(STOP_POLL_MS));
+    }
+    Ok(())
+}

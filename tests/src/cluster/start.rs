@@ -1,0 +1,236 @@
+//! From nothing to ready nodes, as much as possible at the same time.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use futures_util::future::{try_join, try_join_all};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use super::binaries::Binaries;
+use super::control_plane::{self, API_SERVER};
+use super::error::{Doing, Error, Result};
+use super::machine::Machine;
+use super::network::{API_PORT, HUB_ADDRESS, NODES_MAX};
+use super::pki::Pki;
+use super::state::{self, HUB, Record};
+use super::{
+    Cluster, ClusterOptions, Keeper, containers, helper, images, keeper, namespace, network, node,
+    ready, relay,
+};
+
+/// Folder of the logs, in the folder of the cluster.
+pub(crate) const LOGS: &str = "logs";
+const KUBECONFIG: &str = "kubeconfig";
+const ADMIN: &str = "admin";
+const API_SERVER_ARGUMENTS: &str = "api-server.json";
+
+pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Result<Cluster> {
+    if !(1..=NODES_MAX).contains(&options.nodes) {
+        let cause = format!(
+            "{} nodes were asked for, 1 to {NODES_MAX} are possible",
+            options.nodes
+        );
+        return Err(Error::new("start a cluster", cause));
+    }
+    for path in binaries.folders().iter().chain([&std::env::temp_dir()]) {
+        if !namespace::sees(path) {
+            let cause = format!("nodes have a {} of their own", path.display());
+            return Err(Error::new("start a cluster", cause)
+                .cure("set TMPDIR and XDG_CACHE_HOME to folders elsewhere, such as /tmp"));
+        }
+    }
+    state::sweep()?;
+    let pause = images::pause().await?;
+    let names: Vec<String> = (1..=options.nodes)
+        .map(|index| format!("n{index}"))
+        .collect();
+    let (folder, id) = state::create()?;
+    let (keeper, namespaces) = start_keeper(&folder, &id, &names).inspect_err(|_| {
+        // The keeper removes it, if there is one.
+        let _gone = fs::remove_dir_all(&folder);
+    })?;
+    let record = Record {
+        id,
+        namespaces,
+        nodes: names,
+        port: 0,
+    };
+    start_programs(binaries, options, folder, record, keeper, &pause).await
+}
+
+/// Starts the keeper, and learns the first process of each namespace from it.
+fn start_keeper(
+    folder: &Path,
+    id: &str,
+    nodes: &[String],
+) -> Result<(Keeper, BTreeMap<String, i32>)> {
+    let action = || format!("start the namespaces of cluster {id}");
+    let logs = folder.join(LOGS);
+    fs::create_dir(&logs).doing(action)?;
+    let log_path = logs.join("keeper.log");
+    let log = File::create(&log_path).doing(action)?;
+    let mut process = helper::command(keeper::HELPER)
+        .arg(folder)
+        .args([id, HUB])
+        .args(nodes)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log.try_clone().doing(action)?)
+        .spawn()
+        .doing(action)?;
+    let answers = process.stdout.take();
+    let keeper = Keeper {
+        lifeline: process.stdin.take(),
+        process,
+    };
+    let mut line = String::new();
+    if let Some(answers) = answers {
+        BufReader::new(answers).read_line(&mut line).doing(action)?;
+    }
+    // The log file is gone with the folder once the keeper has given up; the open file is not.
+    let failed = |cause: serde_json::Error| {
+        Error::new(action(), cause)
+            .output(&read_again(&log))
+            .cure("root and its rights are needed")
+    };
+    let namespaces = serde_json::from_str(&line).map_err(failed)?;
+    Ok((keeper, namespaces))
+}
+
+fn read_again(log: &File) -> String {
+    use std::os::unix::fs::FileExt;
+    const SIZE_BYTES: usize = 16 * 1024;
+    let mut buffer = vec![0; SIZE_BYTES];
+    let size = log.read_at(&mut buffer, 0).unwrap_or(0);
+    String::from_utf8_lossy(&buffer[..size]).into_owned()
+}
+
+async fn start_programs(
+    binaries: Binaries,
+    options: &ClusterOptions,
+    folder: PathBuf,
+    mut record: Record,
+    keeper: Keeper,
+    pause: &Path,
+) -> Result<Cluster> {
+    let hub = machine(&folder, &record, HUB)?;
+    let nodes: Vec<Machine> = record
+        .nodes
+        .iter()
+        .map(|name| machine(&folder, &record, name))
+        .collect::<Result<_>>()?;
+    let inits: Vec<i32> = nodes.iter().map(|node| node.init).collect();
+    network::connect(hub.init, &inits).await?;
+
+    let pki = Pki::create(&folder.join("pki"))?;
+    let arguments = control_plane::prepare_api_server(&hub, &pki, &options.api_server_args)?;
+    control_plane::start_etcd(&hub, &binaries).await?;
+    hub.start(&binaries, API_SERVER, arguments.clone()).await?;
+    let target = format!("{HUB_ADDRESS}:{API_PORT}");
+    record.port = hub
+        .serve(&binaries, relay::HELPER, &[&target], "127.0.0.1:0")
+        .await?;
+    record.write(&folder)?;
+    fs::write(
+        folder.join(API_SERVER_ARGUMENTS),
+        serde_json::json!(arguments).to_string(),
+    )
+    .doing(|| "write the API server's arguments".into())?;
+
+    pki.issue(ADMIN, &[("O", "system:masters"), ("CN", ADMIN)], &[])?;
+    let kubeconfig = folder.join(KUBECONFIG);
+    pki.write_kubeconfig(
+        ADMIN,
+        &kubeconfig,
+        &format!("https://127.0.0.1:{}", record.port),
+    )?;
+    let client = client(&kubeconfig).await?;
+
+    let prepared = try_join_all((1..).zip(&nodes).map(async |(index, machine)| {
+        node::start_containerd(machine, &binaries, index).await?;
+        containers::load(machine, &binaries, pause).await
+    }));
+    try_join(prepared, ready::api_server(&client, &hub)).await?;
+    let kubelets =
+        try_join_all((1..).zip(&nodes).map(async |(index, machine)| {
+            node::start_kubelet(machine, &binaries, &pki, index).await
+        }));
+    let extra = &options.controller_manager_args;
+    let controllers = control_plane::start_controllers(&hub, &binaries, &pki, extra);
+    try_join(kubelets, controllers).await?;
+    ready::nodes(&client, &nodes).await?;
+    ready::default_account(&client, &hub).await?;
+    Ok(Cluster {
+        id: record.id,
+        folder,
+        kubeconfig,
+        binaries,
+        client,
+        hub,
+        nodes,
+        api_server_arguments: arguments,
+        keeper: Some(keeper),
+    })
+}
+
+pub(crate) async fn attach(binaries: Binaries, id: Option<&str>) -> Result<Cluster> {
+    let action = "find the cluster";
+    let alive = state::find()?.alive;
+    let id = match (id, alive.as_slice()) {
+        (Some(id), alive) if alive.iter().any(|one| one == id) => id,
+        (Some(id), _) => return Err(Error::new(action, format!("there is none with id {id}"))),
+        (None, [only]) => only,
+        (None, []) => return Err(Error::new(action, "none is running")),
+        (None, several) => {
+            let cause = format!("several are running: {}", several.join(", "));
+            return Err(Error::new(action, cause).cure("name one of them"));
+        }
+    };
+    let folder = state::folder(id);
+    let record = Record::read(&folder)?;
+    let path = folder.join(API_SERVER_ARGUMENTS);
+    let arguments = fs::read(&path).doing(|| format!("read {}", path.display()))?;
+    let kubeconfig = folder.join(KUBECONFIG);
+    Ok(Cluster {
+        client: client(&kubeconfig).await?,
+        hub: machine(&folder, &record, HUB)?,
+        nodes: record
+            .nodes
+            .iter()
+            .map(|name| machine(&folder, &record, name))
+            .collect::<Result<_>>()?,
+        api_server_arguments: serde_json::from_slice(&arguments)
+            .doing(|| "read the API server's arguments".into())?,
+        id: record.id,
+        folder,
+        kubeconfig,
+        binaries,
+        keeper: None,
+    })
+}
+
+fn machine(folder: &Path, record: &Record, name: &str) -> Result<Machine> {
+    let init = record.namespaces.get(name).copied();
+    Ok(Machine {
+        name: name.into(),
+        init: init.ok_or_else(|| Error::new(format!("find namespace {name}"), "it is missing"))?,
+        group: state::group(&record.id, name),
+        folder: folder.join(name),
+        logs: folder.join(LOGS),
+    })
+}
+
+async fn client(kubeconfig: &Path) -> Result<kube::Client> {
+    let action = || format!("make a client from {}", kubeconfig.display());
+    let file = Kubeconfig::read_from(kubeconfig).doing(action)?;
+    let options = KubeConfigOptions::default();
+    let mut config = kube::Config::from_custom_kubeconfig(file, &options)
+        .await
+        .doing(action)?;
+    // A test says itself what it tries again.
+    config.default_retry = false;
+    kube::Client::try_from(config).doing(action)
+}
