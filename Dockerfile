@@ -10,15 +10,15 @@ ARG TARGET=x86_64-unknown-linux-musl
 
 FROM scratch AS sidecar
 ARG TARGET
-COPY target/${TARGET}/sidecar/sidecar /sidecar
+COPY target/${TARGET}/sidecar/active-passive-sidecar /active-passive-sidecar
 USER 65532:65532
-ENTRYPOINT ["/sidecar"]
+ENTRYPOINT ["/active-passive-sidecar"]
 
 FROM scratch AS webhook
 ARG TARGET
-COPY target/${TARGET}/release/webhook /webhook
+COPY target/${TARGET}/release/active-passive-webhook /active-passive-webhook
 USER 65532:65532
-ENTRYPOINT ["/webhook"]
+ENTRYPOINT ["/active-passive-webhook"]
 
 FROM scratch AS example-app
 ARG TARGET

@@ -49,14 +49,17 @@ impl Kind {
         match self {
             Self::Sidecar => Build {
                 package: "sidecar",
+                program: "active-passive-sidecar",
                 profile: "sidecar",
             },
             Self::Webhook => Build {
                 package: "webhook",
+                program: "active-passive-webhook",
                 profile: "release",
             },
             Self::ExampleApp => Build {
                 package: "example-app",
+                program: "example-app",
                 profile: "sidecar",
             },
         }
@@ -65,8 +68,10 @@ impl Kind {
 
 /// How an image comes to be.
 struct Build {
-    /// Cargo package, program, and target of the Dockerfile.
+    /// Cargo package, and target of the Dockerfile.
     package: &'static str,
+    /// File name of the program.
+    program: &'static str,
     /// Cargo profile.
     profile: &'static str,
 }
@@ -89,8 +94,8 @@ pub struct Image {
 /// # Errors
 /// If cargo or buildah fail.
 pub async fn build(kind: Kind) -> Result<Image> {
-    let Build { package, profile } = kind.build();
-    let binary = compile(package, profile).await?;
+    let Build { package, program, profile } = kind.build();
+    let binary = compile(package, program, profile).await?;
     let content = fs::read(&binary).doing(|| format!("read {}", binary.display()))?;
     let name = kind.name();
     let folder = target().join("images");
@@ -140,14 +145,14 @@ pub(crate) async fn pause() -> Result<PathBuf> {
         hash(&(PAUSE_SOURCE, DOCKERFILE))
     ));
     if !archive.is_file() {
-        compile("pause", "sidecar").await?;
+        compile("pause", "pause", "sidecar").await?;
         pack("pause", node::PAUSE_IMAGE, &archive).await?;
     }
     Ok(archive)
 }
 
 /// Compiles a package to a static program and returns its path.
-async fn compile(package: &str, profile: &str) -> Result<PathBuf> {
+async fn compile(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
     let triple = triple();
     let step = progress::step(format!("compiling {package} for {triple}"));
     add_target(&triple).await?;
@@ -166,7 +171,7 @@ async fn compile(package: &str, profile: &str) -> Result<PathBuf> {
         .arg(target());
     run::output(&format!("compile {package}"), cargo, BUILD_DEADLINE_MS).await?;
     step.done();
-    Ok(target().join(triple).join(profile).join(package))
+    Ok(target().join(triple).join(profile).join(program))
 }
 
 /// Adds the target to the toolchain where it is missing.
