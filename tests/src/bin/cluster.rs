@@ -24,10 +24,13 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         nodes: usize,
     },
-    /// End a cluster, or all.
+    /// End clusters, whoever started them.
     Down {
-        /// Which; all if left out.
+        /// Which; may be left out while only one runs.
         ids: Vec<String>,
+        /// All of this machine.
+        #[arg(long)]
+        all: bool,
     },
     /// List the clusters that run.
     List,
@@ -86,10 +89,12 @@ async fn run(args: Args) -> Result<ExitCode> {
             println!("export KUBECONFIG={}", cluster.kubeconfig().display());
             cluster.keep()?;
         }
-        Command::Down { mut ids } => {
+        Command::Down { mut ids, all } => {
             ids.extend(args.id);
-            if ids.is_empty() {
+            if all {
                 ids = Cluster::running()?;
+            } else if ids.is_empty() {
+                ids.push(Cluster::attach(None).await?.id().into());
             }
             for id in ids {
                 Cluster::end(&id)?;

@@ -9,10 +9,11 @@ use super::error::{Doing, Result};
 use super::machine::Machine;
 use super::network::{API_PORT, HUB_ADDRESS, PODS, SERVICES};
 use super::pki::Pki;
-use super::state::HUB;
 
 /// Name of the program, where tests stop and start it.
 pub(crate) const API_SERVER: &str = "kube-apiserver";
+/// Makes ClusterIPs work.
+pub(crate) const PROXY: &str = "kube-proxy";
 const ETCD: &str = "http://127.0.0.1:2379";
 
 /// Starts etcd.
@@ -83,7 +84,7 @@ pub(crate) fn prepare_api_server(
     Ok(arguments)
 }
 
-/// Starts the controllers, the scheduler and the hub's kube-proxy. The API server must answer.
+/// Starts the controllers and the scheduler. The API server must answer.
 pub(crate) async fn start_controllers(
     hub: &Machine,
     binaries: &Binaries,
@@ -99,6 +100,10 @@ pub(crate) async fn start_controllers(
         format!("--cluster-signing-cert-file={}", pki.path("ca.crt")),
         format!("--cluster-signing-key-file={}", pki.path("ca.key")),
         "--use-service-account-credentials=true".into(),
+        // It makes an account for each controller first: at its default of 20 requests a second
+        // that would take half of the start of the cluster.
+        "--kube-api-qps=500".into(),
+        "--kube-api-burst=500".into(),
         "--leader-elect=false".into(),
         "--bind-address=127.0.0.1".into(),
     ];
@@ -112,18 +117,18 @@ pub(crate) async fn start_controllers(
         "--leader-elect=false".into(),
         "--bind-address=127.0.0.1".into(),
     ];
-    hub.start(binaries, name, arguments).await?;
-    start_proxy(hub, binaries, pki, HUB).await
+    hub.start(binaries, name, arguments).await
 }
 
-/// Starts kube-proxy with the defaults that users run it with.
+/// Starts kube-proxy with the defaults that users run it with. It waits for its node to exist;
+/// the hub, from where the API server calls webhooks by ClusterIP, borrows the name of a node.
 pub(crate) async fn start_proxy(
     machine: &Machine,
     binaries: &Binaries,
     pki: &Pki,
     node: &str,
 ) -> Result<()> {
-    let name = format!("kube-proxy-{node}");
+    let name = format!("kube-proxy-{}", machine.name);
     let kubeconfig = pki.kubeconfig(&name, &[("CN", "system:kube-proxy")])?;
     let arguments = vec![
         format!("--kubeconfig={kubeconfig}"),
@@ -136,5 +141,5 @@ pub(crate) async fn start_proxy(
         "--conntrack-tcp-timeout-close-wait=0".into(),
         "--metrics-bind-address=127.0.0.1:10249".into(),
     ];
-    machine.start(binaries, "kube-proxy", arguments).await
+    machine.start(binaries, PROXY, arguments).await
 }

@@ -94,7 +94,11 @@ pub struct Image {
 /// # Errors
 /// If cargo or buildah fail.
 pub async fn build(kind: Kind) -> Result<Image> {
-    let Build { package, program, profile } = kind.build();
+    let Build {
+        package,
+        program,
+        profile,
+    } = kind.build();
     let binary = compile(package, program, profile).await?;
     let content = fs::read(&binary).doing(|| format!("read {}", binary.display()))?;
     let name = kind.name();

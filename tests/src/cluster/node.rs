@@ -8,7 +8,6 @@ use tokio::net::UnixStream;
 use tokio::time::{Duration, sleep};
 
 use super::binaries::Binaries;
-use super::control_plane;
 use super::error::{Doing, Result};
 use super::machine::Machine;
 use super::network::{node_address, node_pods};
@@ -102,7 +101,7 @@ state = "{folder}/containerd/state"
     )
 }
 
-/// Starts the kubelet and kube-proxy. The API server must answer.
+/// Starts the kubelet. The API server must answer.
 pub(crate) async fn start_kubelet(
     machine: &Machine,
     binaries: &Binaries,
@@ -155,6 +154,5 @@ pub(crate) async fn start_kubelet(
         format!("--hostname-override={name}"),
         format!("--node-ip={address}"),
     ];
-    machine.start(binaries, "kubelet", arguments).await?;
-    control_plane::start_proxy(machine, binaries, pki, name).await
+    machine.start(binaries, "kubelet", arguments).await
 }

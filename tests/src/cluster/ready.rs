@@ -8,9 +8,11 @@ use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{Api, WatchEvent, WatchParams};
 use tokio::time::{sleep, timeout};
 
-use super::control_plane::API_SERVER;
+use super::control_plane::{API_SERVER, PROXY};
 use super::error::{Error, Result};
 use super::machine::Machine;
+use super::network::API_SERVICE_ADDRESS;
+use super::run;
 
 const DEADLINE_MS: u64 = 60_000;
 const RETRY_MS: u64 = 50;
@@ -27,6 +29,17 @@ pub(crate) async fn api_server(client: &kube::Client, hub: &Machine) -> Result<(
             .is_ok_and(|answer| answer == "ok")
     };
     until(ask, || hub.failure(API_SERVER, "it does not become ready")).await
+}
+
+/// Until the API server's own ClusterIP has been written into the rules of a machine.
+pub(crate) async fn proxy(machine: &Machine) -> Result<()> {
+    let ask = async || {
+        let mut nft = machine.command("nft");
+        nft.args(["list", "table", "ip", "kube-proxy"]);
+        let rules = run::output("list the rules of kube-proxy", nft, REQUEST_MS).await;
+        rules.is_ok_and(|rules| rules.contains(API_SERVICE_ADDRESS))
+    };
+    until(ask, || machine.failure(PROXY, "it writes no rules")).await
 }
 
 /// Until no process of `program` is left.
@@ -61,7 +74,10 @@ pub(crate) async fn nodes(client: &kube::Client, nodes: &[Machine]) -> Result<()
         let api: Api<Node> = Api::all(client.clone());
         let events = api.watch(&WatchParams::default(), "0").await?;
         let mut events = std::pin::pin!(events);
-        while let (false, Some(event)) = (missing.is_empty(), events.try_next().await?) {
+        while !missing.is_empty() {
+            let Some(event) = events.try_next().await? else {
+                break;
+            };
             let (WatchEvent::Added(node) | WatchEvent::Modified(node)) = event else {
                 continue;
             };

@@ -162,6 +162,17 @@ async fn start_programs(
     let controllers = control_plane::start_controllers(&hub, &binaries, &pki, extra);
     try_join(kubelets, controllers).await?;
     ready::nodes(&client, &nodes).await?;
+    try_join_all(nodes.iter().chain([&hub]).map(async |machine| {
+        // A kube-proxy is quickest when its node exists.
+        let node = if machine.name == HUB {
+            &nodes[0].name
+        } else {
+            &machine.name
+        };
+        control_plane::start_proxy(machine, &binaries, &pki, node).await?;
+        ready::proxy(machine).await
+    }))
+    .await?;
     ready::default_account(&client, &hub).await?;
     Ok(Cluster {
         id: record.id,
