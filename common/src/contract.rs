@@ -252,7 +252,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
     key(
         PROFILE,
         "default",
-        "`default`, or the labels, Lease name, files and HTTP of another system: `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3`, `leader-elector`.",
+        "Whose labels, Lease name, files and HTTP to speak. `default` are those of this page; `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3` and `leader-elector` are not available yet and are refused.",
     ),
     key(
         LEASE_DURATION,
@@ -352,7 +352,7 @@ pub const SERVICE_ANNOTATIONS: [Key; 3] = [
     key(
         MODE,
         "-",
-        "`active-passive`: one ready pod of the selector is made active, without any sidecar.",
+        "`active-passive`: one ready pod of the selector is made active, without any sidecar. Not available yet: without effect.",
     ),
 ];
 

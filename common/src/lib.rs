@@ -10,6 +10,7 @@ pub mod docs;
 pub mod duration;
 pub mod ids;
 pub mod nearest;
+pub mod owner;
 #[cfg(feature = "shell")]
 pub mod shutdown;
 #[cfg(feature = "shell")]
