@@ -1,0 +1,182 @@
+//! A pod as it stands in the review: borrowed, raw JSON whose shape has been checked once.
+
+use crate::reason::Reason;
+use common::contract;
+use serde_json::{Map, Value};
+
+/// The kubelet's mark on the API object of a static pod.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// What this crate reads of a pod. JSON `null` counts as absent throughout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pod<'a> {
+    /// `metadata`.
+    pub(crate) metadata: &'a Map<String, Value>,
+    /// `metadata.labels`.
+    pub(crate) labels: Option<&'a Map<String, Value>>,
+    /// `metadata.annotations`.
+    pub(crate) annotations: Option<&'a Map<String, Value>>,
+    /// `spec`.
+    pub(crate) spec: &'a Map<String, Value>,
+    /// `spec.containers`: the app.
+    pub(crate) containers: &'a [Value],
+    /// `spec.initContainers`.
+    pub(crate) init_containers: Option<&'a [Value]>,
+    /// `spec.volumes`.
+    pub(crate) volumes: Option<&'a [Value]>,
+}
+
+impl<'a> Pod<'a> {
+    /// Checks the shape of everything that an operation of ours may go through.
+    pub(crate) fn read(pod: &'a Value) -> Result<Self, Reason> {
+        let root = object(Some(pod), "the pod")?.ok_or_else(|| not("the pod", "an object"))?;
+        let metadata = object(root.get("metadata"), "metadata")?
+            .ok_or_else(|| not("metadata", "an object"))?;
+        let spec = object(root.get("spec"), "spec")?.ok_or_else(|| not("spec", "an object"))?;
+        let containers = list(spec.get("containers"), "spec.containers")?
+            .ok_or_else(|| not("spec.containers", "a list"))?;
+        for (index, container) in containers.iter().enumerate() {
+            let path = format!("spec.containers[{index}]");
+            let container =
+                object(Some(container), &path)?.ok_or_else(|| not(&path, "an object"))?;
+            object(container.get("lifecycle"), &format!("{path}.lifecycle"))?;
+            list(
+                container.get("volumeMounts"),
+                &format!("{path}.volumeMounts"),
+            )?;
+        }
+        let labels = object(metadata.get("labels"), "metadata.labels")?;
+        for (key, value) in labels.into_iter().flatten() {
+            if !value.is_string() {
+                return Err(not(&format!("metadata.labels[{key:?}]"), "a text"));
+            }
+        }
+        Ok(Self {
+            metadata,
+            labels,
+            annotations: object(metadata.get("annotations"), "metadata.annotations")?,
+            spec,
+            containers,
+            init_containers: list(spec.get("initContainers"), "spec.initContainers")?,
+            volumes: list(spec.get("volumes"), "spec.volumes")?,
+        })
+    }
+
+    /// Value of a label.
+    pub(crate) fn label(&self, key: &str) -> Option<&'a str> {
+        self.labels?.get(key)?.as_str()
+    }
+
+    /// Value of an annotation.
+    pub(crate) fn annotation(&self, key: &str) -> Option<&'a str> {
+        self.annotations?.get(key)?.as_str()
+    }
+
+    /// The sidecar, where it has been injected before: its index and itself.
+    pub(crate) fn sidecar(&self) -> Option<(usize, &'a Map<String, Value>)> {
+        self.init_containers?
+            .iter()
+            .enumerate()
+            .find(|(_, container)| {
+                name(container) == Some(contract::CONTAINER) && is_ours(container)
+            })
+            .and_then(|(index, container)| Some((index, container.as_object()?)))
+    }
+
+    /// Whether some container has the sidecar's name and is not the sidecar.
+    pub(crate) fn has_foreign_container(&self) -> bool {
+        let ours = |container: &Value| name(container) == Some(contract::CONTAINER);
+        self.containers.iter().any(ours)
+            || self
+                .init_containers
+                .unwrap_or_default()
+                .iter()
+                .any(|container| ours(container) && !is_ours(container))
+    }
+
+    /// Containers of both lists, less the sidecar.
+    pub(crate) fn other_containers(&self) -> impl Iterator<Item = &'a Value> {
+        self.init_containers
+            .unwrap_or_default()
+            .iter()
+            .chain(self.containers)
+            .filter(|container| name(container) != Some(contract::CONTAINER))
+    }
+
+    /// Whether the pod shares its node's network.
+    pub(crate) fn host_network(&self) -> bool {
+        self.spec
+            .get("hostNetwork")
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    }
+
+    /// Whether the pod asks for Windows nodes.
+    pub(crate) fn windows(&self) -> bool {
+        let os = self.spec.get("os").and_then(|os| os.get("name"));
+        let selected = self
+            .spec
+            .get("nodeSelector")
+            .and_then(|nodes| nodes.get("kubernetes.io/os"));
+        os.or(selected).and_then(Value::as_str) == Some("windows")
+    }
+}
+
+/// What a pod says to `inject`, looked up before its shape is known: a pod that did not ask is left
+/// alone even where it is malformed.
+pub(crate) fn inject_annotation(pod: &Value) -> Option<&Value> {
+    pod.get("metadata")?
+        .get("annotations")?
+        .get(contract::INJECT)
+        .filter(|value| !value.is_null())
+}
+
+/// Whether this is the API object of a static pod.
+pub(crate) fn is_mirror(pod: &Value) -> bool {
+    let annotations = pod
+        .get("metadata")
+        .and_then(|metadata| metadata.get("annotations"));
+    annotations
+        .and_then(|annotations| annotations.get(MIRROR))
+        .is_some()
+}
+
+/// Name of a container or volume.
+pub(crate) fn name(named: &Value) -> Option<&str> {
+    named.get("name")?.as_str()
+}
+
+/// The sidecar is told from a namesake by the variable that no other program has.
+fn is_ours(container: &Value) -> bool {
+    let env = container.get("env").and_then(Value::as_array);
+    env.is_some_and(|env| {
+        env.iter()
+            .any(|var| name(var) == Some(contract::env::GROUP))
+    })
+}
+
+fn object<'a>(
+    value: Option<&'a Value>,
+    path: &str,
+) -> Result<Option<&'a Map<String, Value>>, Reason> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(map)) => Ok(Some(map)),
+        Some(_) => Err(not(path, "an object")),
+    }
+}
+
+fn list<'a>(value: Option<&'a Value>, path: &str) -> Result<Option<&'a [Value]>, Reason> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(items)) => Ok(Some(items)),
+        Some(_) => Err(not(path, "a list")),
+    }
+}
+
+fn not(path: &str, expected: &'static str) -> Reason {
+    Reason::Malformed {
+        path: path.to_owned(),
+        expected,
+    }
+}

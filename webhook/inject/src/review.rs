@@ -1,0 +1,293 @@
+//! Admission reviews (admission.k8s.io/v1) as they come in and go out.
+//!
+//! Types of our own: kube-core's would parse the object into its own types, and writes a patch as a
+//! list of numbers where the API server expects base64.
+
+use crate::decision::{Decision, RequestInfo};
+use crate::reason::Reasons;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Longest warning, characters: the API server may cut what is longer.
+const WARNING_CHARS_MAX: usize = 256;
+/// Most warnings of one answer; together they stay within what an HTTP header holds.
+const WARNINGS_MAX: usize = 14;
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
+
+/// The only resources that reviews are about here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Core pods.
+    Pod,
+    /// Core Services.
+    Service,
+}
+
+impl Resource {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Service => "Service",
+        }
+    }
+}
+
+/// What the API server asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Review {
+    /// Comes back in the answer.
+    pub uid: String,
+    /// Namespace of the object; the object's own may be empty.
+    pub namespace: String,
+    /// Whether the object is being created.
+    pub is_create: bool,
+    /// Whether nothing may be written on behalf of this request.
+    pub dry_run: bool,
+    /// The object, raw.
+    pub object: Value,
+    /// What it was before; none on creation.
+    pub old_object: Option<Value>,
+}
+
+/// Why a body is no review that can be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// It does not parse.
+    #[error("the body is no {KIND}: {0}")]
+    Unreadable(#[source] serde_json::Error),
+    /// It is a review of another version.
+    #[error("the body is {kind} of {api_version}; expected {KIND} of {API_VERSION}")]
+    OtherVersion {
+        /// Its kind.
+        kind: String,
+        /// Its apiVersion.
+        api_version: String,
+    },
+    /// It asks nothing.
+    #[error("the review has no request, or one without uid or object")]
+    NoRequest,
+    /// It asks about something else.
+    #[error("the review is about {found}; this path answers for core/v1 {expected}")]
+    OtherKind {
+        /// The kind it is about.
+        found: String,
+        /// The kind that belongs here.
+        expected: &'static str,
+    },
+}
+
+impl Review {
+    /// Reads a review about `resource`.
+    ///
+    /// # Errors
+    /// For everything else. There is no answer then: without a uid the API server takes none.
+    pub fn parse(body: &[u8], resource: Resource) -> Result<Self, ReviewError> {
+        let wire: Wire = serde_json::from_slice(body).map_err(ReviewError::Unreadable)?;
+        if wire.api_version != API_VERSION || wire.kind != KIND {
+            let (kind, api_version) = (wire.kind, wire.api_version);
+            return Err(ReviewError::OtherVersion { kind, api_version });
+        }
+        let request = wire.request.ok_or(ReviewError::NoRequest)?;
+        let of = &request.kind;
+        if of.kind != resource.kind() || !of.group.is_empty() || of.version != "v1" {
+            let found = format!("{}/{} {}", of.group, of.version, of.kind);
+            return Err(ReviewError::OtherKind {
+                found,
+                expected: resource.kind(),
+            });
+        }
+        if request.uid.is_empty() || request.object.is_null() {
+            return Err(ReviewError::NoRequest);
+        }
+        Ok(Self {
+            uid: request.uid,
+            namespace: request.namespace,
+            is_create: request.operation == "CREATE",
+            dry_run: request.dry_run.unwrap_or(false),
+            object: request.object,
+            old_object: request.old_object.filter(|old| !old.is_null()),
+        })
+    }
+
+    /// What [`crate::decide`] needs to know of it.
+    pub fn info(&self) -> RequestInfo {
+        RequestInfo {
+            is_create: self.is_create,
+            account_missing: false,
+        }
+    }
+}
+
+/// The answer to a review.
+#[derive(Debug, Serialize)]
+#[must_use]
+pub struct Answer {
+    #[serde(rename = "apiVersion")]
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response,
+}
+
+impl Answer {
+    /// Lets the object in as it is.
+    pub fn allow(uid: &str) -> Self {
+        Self::new(uid, true)
+    }
+
+    /// Lets the object in with these operations on it.
+    ///
+    /// # Errors
+    /// If the operations cannot be written as JSON.
+    pub fn patch(uid: &str, ops: &[impl Serialize]) -> Result<Self, serde_json::Error> {
+        let mut answer = Self::new(uid, true);
+        if !ops.is_empty() {
+            answer.response.patch = Some(BASE64.encode(serde_json::to_vec(ops)?));
+            answer.response.patch_type = Some("JSONPatch");
+        }
+        Ok(answer)
+    }
+
+    /// Refuses the object.
+    pub fn deny(uid: &str, reasons: &Reasons) -> Self {
+        let mut answer = Self::new(uid, false);
+        let message = reasons.to_string();
+        answer.response.status = Some(Status {
+            message,
+            reason: "Forbidden",
+            code: 403,
+        });
+        answer
+    }
+
+    /// The answer that a decision comes to.
+    ///
+    /// # Errors
+    /// If the patch cannot be written as JSON.
+    pub fn of(uid: &str, decision: &Decision) -> Result<Self, serde_json::Error> {
+        let answer = match decision {
+            Decision::Skip(reason) => Self::allow(uid).noting("reason", reason.code()),
+            Decision::Deny { reasons, warnings } => Self::deny(uid, reasons)
+                .warning(warnings)
+                .noting("reason", reasons.code()),
+            Decision::Patch(injection) => Self::patch(uid, &injection.ops)?
+                .warning(&injection.warnings)
+                .noting("group", injection.group.as_str()),
+        };
+        Ok(answer.noting("decision", decision.code()))
+    }
+
+    /// With warnings for whoever sent the object: ASCII, of bounded number and length.
+    pub fn warning(mut self, warnings: &[String]) -> Self {
+        let clipped = warnings
+            .iter()
+            .take(WARNINGS_MAX)
+            .map(|warning| clip(warning));
+        self.response.warnings.extend(clipped);
+        self
+    }
+
+    /// With an audit annotation. The API server puts the webhook's name before the key.
+    pub fn noting(mut self, key: &'static str, value: &str) -> Self {
+        self.response
+            .audit_annotations
+            .insert(key, value.to_owned());
+        self
+    }
+
+    fn new(uid: &str, allowed: bool) -> Self {
+        let response = Response {
+            uid: uid.to_owned(),
+            allowed,
+            ..Response::default()
+        };
+        Self {
+            api_version: API_VERSION,
+            kind: KIND,
+            response,
+        }
+    }
+}
+
+fn clip(warning: &str) -> String {
+    let ascii = |c: char| {
+        if c.is_ascii_graphic() || c == ' ' {
+            c
+        } else {
+            '?'
+        }
+    };
+    let text: String = warning
+        .chars()
+        .map(ascii)
+        .take(WARNING_CHARS_MAX + 1)
+        .collect();
+    if text.len() <= WARNING_CHARS_MAX {
+        return text;
+    }
+    format!("{}...", &text[..WARNING_CHARS_MAX - 3])
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response {
+    uid: String,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    message: String,
+    reason: &'static str,
+    code: u16,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(rename = "apiVersion", default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    request: Option<WireRequest>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRequest {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    kind: WireKind,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    object: Value,
+    old_object: Option<Value>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireKind {
+    group: String,
+    version: String,
+    kind: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! The rule, case by case; the chart's policy must say the same.
+
+use super::*;
+
+fn service(annotations: Value, selector: Value) -> Value {
+    json!({"metadata": {"name": "web", "annotations": annotations}, "spec": {"selector": selector}})
+}
+
+/// What a patched Service says: active, term, selector key.
+#[track_caller]
+fn check(
+    service: &Value,
+    old: Option<&Value>,
+    expected: (Option<&str>, Option<&str>, Option<&str>),
+) -> Value {
+    let route = route(service, old);
+    let patch: json_patch::Patch =
+        serde_json::from_value(serde_json::to_value(&route.ops).unwrap()).unwrap();
+    let mut patched = service.clone();
+    json_patch::patch(&mut patched, &patch).unwrap();
+    let key = selector(&patched).and_then(|selector| selector.get(contract::POD)?.as_str());
+    let found = (
+        annotation(&patched, contract::ACTIVE),
+        annotation(&patched, contract::TERM),
+        key,
+    );
+    assert_eq!(found, expected, "{service} was {old:?}");
+    assert_eq!(super::route(&patched, old).ops, [], "a second time");
+    patched
+}
+
+const GROUP: &str = contract::GROUP;
+const ACTIVE: &str = contract::ACTIVE;
+const TERM: &str = contract::TERM;
+const POD: &str = contract::POD;
+
+#[test]
+fn a_new_service_waits_for_a_leader() {
+    let new = service(json!({GROUP: "web"}), json!({"app": "web"}));
+    check(&new, None, (Some("none"), None, Some("none")));
+    let open = service(
+        json!({GROUP: "web", "active-passive.dev/before-leader": "all"}),
+        json!({"app": "web"}),
+    );
+    check(&open, None, (None, None, None));
+}
+
+#[test]
+fn a_leader_moves_it_with_its_annotations() {
+    let new = service(json!({GROUP: "web"}), json!({"app": "web"}));
+    let old = check(&new, None, (Some("none"), None, Some("none")));
+    let mut led = old.clone();
+    led["metadata"]["annotations"][ACTIVE] = json!("uid-1");
+    led["metadata"]["annotations"][TERM] = json!("1");
+    check(&led, Some(&old), (Some("uid-1"), Some("1"), Some("uid-1")));
+}
+
+#[test]
+fn whoever_applies_it_without_our_keys_keeps_them() {
+    let old = service(
+        json!({GROUP: "web", ACTIVE: "uid-1", TERM: "7"}),
+        json!({"app": "web", POD: "uid-1"}),
+    );
+    let applied = service(json!({GROUP: "web"}), json!({"app": "web"}));
+    check(
+        &applied,
+        Some(&old),
+        (Some("uid-1"), Some("7"), Some("uid-1")),
+    );
+}
+
+#[test]
+fn without_the_group_it_is_given_back() {
+    let old = service(
+        json!({GROUP: "web", ACTIVE: "uid-1", TERM: "7"}),
+        json!({"app": "web", POD: "uid-1"}),
+    );
+    let bare = service(json!({}), json!({"app": "web", POD: "uid-1"}));
+    check(&bare, Some(&old), (None, None, None));
+}
+
+#[test]
+fn another_group_starts_anew() {
+    let old = service(
+        json!({GROUP: "web", ACTIVE: "uid-1", TERM: "7"}),
+        json!({"app": "web", POD: "uid-1"}),
+    );
+    let mut moved = old.clone();
+    moved["metadata"]["annotations"][GROUP] = json!("shop");
+    check(&moved, Some(&old), (Some("none"), Some("7"), Some("none")));
+}
+
+#[test]
+fn other_services_are_left_alone() {
+    for other in [
+        service(json!({}), json!({"app": "web"})),
+        json!({"metadata": {"annotations": {GROUP: "web"}}, "spec": {}}),
+        json!({"metadata": {"annotations": {GROUP: "web"}}, "spec": {"selector": null}}),
+        json!(null),
+        json!([1]),
+    ] {
+        assert_eq!(route(&other, None), Route::default(), "{other}");
+    }
+}
+
+#[test]
+fn a_headless_service_gets_a_warning() {
+    let mut headless = service(json!({GROUP: "web"}), json!({"app": "web"}));
+    headless["spec"]["clusterIP"] = json!("None");
+    let expected = "this Service is headless: only the active pod keeps its name in DNS";
+    assert_eq!(route(&headless, None).warnings, [expected]);
+}
