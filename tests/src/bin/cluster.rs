@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tests::cluster::images::{self, Kind};
 use tests::cluster::{self, Cluster, ClusterOptions, Result};
 
 /// Real Kubernetes clusters on this machine.
@@ -34,9 +35,16 @@ enum Command {
     },
     /// List the clusters that run.
     List,
+    /// Build images of the project and print the paths of their OCI archives.
+    Build {
+        /// Which; all if left out.
+        #[arg(value_enum)]
+        images: Vec<Kind>,
+    },
     /// Load images from OCI archives into every node.
     Load {
         /// The archives.
+        #[arg(required = true)]
         archives: Vec<PathBuf>,
     },
     /// Cut a node off from all others.
@@ -102,6 +110,16 @@ async fn run(args: Args) -> Result<ExitCode> {
             }
         }
         Command::List => Cluster::running()?.iter().for_each(|id| println!("{id}")),
+        Command::Build { images: kinds } => {
+            let kinds = if kinds.is_empty() {
+                Kind::ALL.to_vec()
+            } else {
+                kinds
+            };
+            for image in images::build(&kinds).await? {
+                println!("{}", image.archive.display());
+            }
+        }
         Command::Load { archives } => {
             let cluster = Cluster::attach(args.id.as_deref()).await?;
             for archive in archives {

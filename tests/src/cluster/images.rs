@@ -21,7 +21,7 @@ const PAUSE_SOURCE: &str = include_str!("../../pause/src/main.rs");
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// An image of the project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// The injected program.
     Sidecar,
@@ -89,11 +89,26 @@ pub struct Image {
     pub archive_bytes: u64,
 }
 
-/// Builds an image, or finds that it has been built.
+/// Builds images, or finds that they have been built, and says how large they are.
 ///
 /// # Errors
 /// If cargo or buildah fail.
-pub async fn build(kind: Kind) -> Result<Image> {
+pub async fn build(kinds: &[Kind]) -> Result<Vec<Image>> {
+    let mut images = Vec::new();
+    for kind in kinds {
+        let image = build_one(*kind).await?;
+        progress::line(&format!(
+            "image {}: binary {}, archive {}",
+            image.name,
+            megabytes(image.binary_bytes),
+            megabytes(image.archive_bytes)
+        ));
+        images.push(image);
+    }
+    Ok(images)
+}
+
+async fn build_one(kind: Kind) -> Result<Image> {
     let Build {
         package,
         program,
@@ -102,11 +117,10 @@ pub async fn build(kind: Kind) -> Result<Image> {
     let binary = compile(package, program, profile).await?;
     let content = fs::read(&binary).doing(|| format!("read {}", binary.display()))?;
     let name = kind.name();
-    let folder = target().join("images");
-    let archive = folder.join(format!(
-        "{package}-{:016x}.tar",
-        hash(&(&content, &name, DOCKERFILE))
-    ));
+    let key = hash(&(&content, &name, DOCKERFILE));
+    let archive = target()
+        .join("images")
+        .join(format!("{package}-{key:016x}.tar"));
     if !archive.is_file() {
         pack(package, &name, &archive).await?;
     }
@@ -119,25 +133,6 @@ pub async fn build(kind: Kind) -> Result<Image> {
         binary_bytes: content.len() as u64,
         archive_bytes,
     })
-}
-
-/// Builds all images and says how large they are.
-///
-/// # Errors
-/// As [`build`].
-pub async fn build_all() -> Result<Vec<Image>> {
-    let mut images = Vec::new();
-    for kind in Kind::ALL {
-        let image = build(kind).await?;
-        progress::line(&format!(
-            "image {}: binary {}, archive {}",
-            image.name,
-            megabytes(image.binary_bytes),
-            megabytes(image.archive_bytes)
-        ));
-        images.push(image);
-    }
-    Ok(images)
 }
 
 /// The sandbox image that each node gets. It changes with its source only, so a cluster starts
