@@ -8,6 +8,7 @@
 pub mod contract;
 pub mod docs;
 pub mod duration;
+pub mod hash;
 pub mod ids;
 pub mod nearest;
 pub mod owner;
