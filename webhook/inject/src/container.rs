@@ -2,7 +2,6 @@
 
 use crate::decision::Settings;
 use crate::drain::Drain;
-use crate::group::Owner;
 use crate::options::{Handover, Options};
 use crate::patch::{Patch, Pointer};
 use crate::pod::Pod;
@@ -10,6 +9,7 @@ use crate::repair;
 use common::contract::{self, env, path};
 use common::duration::format_ms;
 use common::ids::Group;
+use common::owner::Owner;
 use serde_json::{Map, Value, json};
 
 /// Name of the sidecar's port, for monitors that name ports.
@@ -134,7 +134,7 @@ impl Sidecar<'_> {
         let containers = options.containers.as_ref().map(|names| names.join(","));
         let settings = [
             (env::GROUP, Some(self.group.to_string())),
-            (env::OWNER, self.owner.map(Owner::reference)),
+            (env::OWNER, self.owner.map(Owner::to_string)),
             (env::PORT, Some(self.port.to_string())),
             (
                 env::LEASE_DURATION,

@@ -3,14 +3,16 @@
 use crate::account::{Account, AccountKind};
 use crate::container::{Sidecar, free_port};
 use crate::drain::Drain;
-use crate::group::{self, Owner};
+use crate::group;
 use crate::options::{self, Options};
 use crate::patch::{Add, Patch, Pointer};
 use crate::pod::{self, Pod};
 use crate::reason::{BadValue, Reason, Reasons};
 use crate::{apps, preset, volumes};
 use common::contract;
+use common::hash::fnv1a;
 use common::ids::Group;
+use common::owner::Owner;
 use serde_json::{Map, Value, json};
 
 /// The answer to one review.
@@ -119,7 +121,7 @@ fn inject(pod: &Pod<'_>, request: &RequestInfo, settings: &Settings) -> Decision
     if pod.has_foreign_container() {
         reasons.push(Reason::ForeignContainer);
     }
-    let owner = Owner::of(pod);
+    let owner = group::owner(pod);
     let options = Options::parse(annotations);
     let group = group::group(annotations, owner.as_ref());
     match (options, group) {
@@ -298,13 +300,6 @@ impl Plan<'_> {
             fnv1a(content.as_bytes())
         )
     }
-}
-
-/// FNV-1a, 64 bits: tells two injections apart, and is the same in every build.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]
