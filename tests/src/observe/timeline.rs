@@ -69,7 +69,9 @@ impl Timeline {
 
     /// The events from `from_ms` on.
     pub fn since(&self, from_ms: u64) -> impl Iterator<Item = &Event> {
-        self.events.iter().filter(move |event| event.at_ms >= from_ms)
+        self.events
+            .iter()
+            .filter(move |event| event.at_ms >= from_ms)
     }
 
     /// Name of the pod with this uid, if it was ever seen.
@@ -79,10 +81,13 @@ impl Timeline {
 
     /// uid of the pod that `service` selects now.
     pub fn routed(&self, service: &str) -> Option<&str> {
-        self.events.iter().rev().find_map(|event| match &event.change {
-            Change::Route { service: name, uid } if name == service => Some(uid.as_deref()),
-            _ => None,
-        })?
+        self.events
+            .iter()
+            .rev()
+            .find_map(|event| match &event.change {
+                Change::Route { service: name, uid } if name == service => Some(uid.as_deref()),
+                _ => None,
+            })?
     }
 
     /// uids of the pods that carry the active label now.
@@ -102,11 +107,10 @@ impl Timeline {
         from_ms: u64,
     ) -> Option<(u64, &str)> {
         self.since(from_ms).find_map(|event| match &event.change {
-            Change::Route { service: name, uid: Some(uid) }
-                if name == service && uid != old_uid =>
-            {
-                Some((event.at_ms, uid.as_str()))
-            }
+            Change::Route {
+                service: name,
+                uid: Some(uid),
+            } if name == service && uid != old_uid => Some((event.at_ms, uid.as_str())),
             _ => None,
         })
     }
@@ -132,7 +136,13 @@ impl Timeline {
         let mut last: Option<&str> = None;
         let mut moves = 0;
         for event in &self.events {
-            let Change::Route { service: name, uid: Some(uid) } = &event.change else { continue };
+            let Change::Route {
+                service: name,
+                uid: Some(uid),
+            } = &event.change
+            else {
+                continue;
+            };
             if name == service && last != Some(uid) {
                 moves += usize::from(last.is_some() && event.at_ms >= from_ms);
                 last = Some(uid);
@@ -159,7 +169,11 @@ impl Timeline {
             for uid in &active {
                 open.entry(uid).or_insert(event.at_ms);
             }
-            let ended: Vec<&str> = open.keys().copied().filter(|u| !active.contains(u)).collect();
+            let ended: Vec<&str> = open
+                .keys()
+                .copied()
+                .filter(|u| !active.contains(u))
+                .collect();
             for uid in ended {
                 if let Some(from_ms) = open.remove(uid) {
                     self.close(&mut spans, uid, from_ms, event.at_ms);
@@ -187,10 +201,15 @@ impl Timeline {
 
 fn apply_label<'a>(labelled: &mut BTreeSet<&'a str>, change: &'a Change) {
     match change {
-        Change::Label { uid, active: true, .. } => {
+        Change::Label {
+            uid, active: true, ..
+        } => {
             labelled.insert(uid);
         }
-        Change::Label { uid, active: false, .. } | Change::Gone { uid } => {
+        Change::Label {
+            uid, active: false, ..
+        }
+        | Change::Gone { uid } => {
             labelled.remove(uid.as_str());
         }
         Change::Route { .. } | Change::Terminating { .. } | Change::Holder { .. } => {}
@@ -202,17 +221,28 @@ mod tests {
     use super::*;
 
     fn label(uid: &str, active: bool) -> Change {
-        Change::Label { uid: uid.to_owned(), pod: format!("pod-{uid}"), active }
+        Change::Label {
+            uid: uid.to_owned(),
+            pod: format!("pod-{uid}"),
+            active,
+        }
     }
 
     fn route(uid: &str) -> Change {
-        Change::Route { service: "web".to_owned(), uid: Some(uid.to_owned()) }
+        Change::Route {
+            service: "web".to_owned(),
+            uid: Some(uid.to_owned()),
+        }
     }
 
     fn timeline(changes: &[(u64, Change)]) -> Timeline {
         let mut timeline = Timeline::default();
         for (at_ms, change) in changes {
-            timeline.push(Event { at_ms: *at_ms, version: *at_ms, change: change.clone() });
+            timeline.push(Event {
+                at_ms: *at_ms,
+                version: *at_ms,
+                change: change.clone(),
+            });
         }
         timeline
     }
@@ -223,7 +253,12 @@ mod tests {
             (0, label("a", true)),
             (10, label("b", true)),
             (11, label("a", false)),
-            (20, Change::Gone { uid: "b".to_owned() }),
+            (
+                20,
+                Change::Gone {
+                    uid: "b".to_owned(),
+                },
+            ),
         ]);
         assert_eq!(seen.labelled_range(5, 15), (1, 2));
         assert_eq!(seen.labelled_range(5, 30), (0, 2));
@@ -233,7 +268,10 @@ mod tests {
 
     #[test]
     fn a_move_is_another_pod_not_a_pause() {
-        let none = Change::Route { service: "web".to_owned(), uid: None };
+        let none = Change::Route {
+            service: "web".to_owned(),
+            uid: None,
+        };
         let seen = timeline(&[(0, route("a")), (5, none), (6, route("a")), (9, route("b"))]);
         assert_eq!(seen.moves("web", 0), 1);
         assert_eq!(seen.first_other_route("web", "a", 0), Some((9, "b")));

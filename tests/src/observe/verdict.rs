@@ -52,12 +52,17 @@ pub fn judge(
     let spans = timeline.active_spans(service);
     let was_active = |answer: &Answer, pod: &str| {
         let from_ms = answer.sent_ms.saturating_sub(FOLLOW_MS);
-        spans
-            .get(pod)
-            .is_some_and(|spans| spans.iter().any(|(s, e)| *s <= answer.ended_ms && *e >= from_ms))
+        spans.get(pod).is_some_and(|spans| {
+            spans
+                .iter()
+                .any(|(s, e)| *s <= answer.ended_ms && *e >= from_ms)
+        })
     };
     let not_active = |answer: &&Answer| {
-        answer.pod.as_deref().is_some_and(|pod| !was_active(answer, pod))
+        answer
+            .pod
+            .as_deref()
+            .is_some_and(|pod| !was_active(answer, pod))
     };
     Verdict {
         event: event.to_owned(),
@@ -71,13 +76,28 @@ pub fn judge(
 
 /// Longest time without a good answer, the ends of the load included.
 fn longest_gap_ms(answers: &[Answer]) -> u64 {
-    let start_ms = answers.iter().map(|answer| answer.sent_ms).min().unwrap_or(0);
-    let end_ms = answers.iter().map(|answer| answer.ended_ms).max().unwrap_or(0);
-    let mut good_ms: Vec<u64> =
-        answers.iter().filter(|a| a.pod.is_some()).map(|a| a.ended_ms).collect();
+    let start_ms = answers
+        .iter()
+        .map(|answer| answer.sent_ms)
+        .min()
+        .unwrap_or(0);
+    let end_ms = answers
+        .iter()
+        .map(|answer| answer.ended_ms)
+        .max()
+        .unwrap_or(0);
+    let mut good_ms: Vec<u64> = answers
+        .iter()
+        .filter(|a| a.pod.is_some())
+        .map(|a| a.ended_ms)
+        .collect();
     good_ms.extend([start_ms, end_ms]);
     good_ms.sort_unstable();
-    good_ms.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+    good_ms
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -88,14 +108,53 @@ mod tests {
     #[test]
     fn counts_failures_gaps_and_strays() {
         let mut timeline = Timeline::default();
-        let mut see = |at_ms, change| timeline.push(Event { at_ms, version: at_ms, change });
+        let mut see = |at_ms, change| {
+            timeline.push(Event {
+                at_ms,
+                version: at_ms,
+                change,
+            })
+        };
         for (uid, active) in [("a", true), ("b", false)] {
-            see(0, Change::Label { uid: uid.to_owned(), pod: uid.to_owned(), active });
+            see(
+                0,
+                Change::Label {
+                    uid: uid.to_owned(),
+                    pod: uid.to_owned(),
+                    active,
+                },
+            );
         }
-        see(1, Change::Route { service: "web".to_owned(), uid: Some("a".to_owned()) });
-        see(1_100, Change::Route { service: "web".to_owned(), uid: Some("b".to_owned()) });
-        see(1_110, Change::Label { uid: "b".to_owned(), pod: "b".to_owned(), active: true });
-        see(1_120, Change::Label { uid: "a".to_owned(), pod: "a".to_owned(), active: false });
+        see(
+            1,
+            Change::Route {
+                service: "web".to_owned(),
+                uid: Some("a".to_owned()),
+            },
+        );
+        see(
+            1_100,
+            Change::Route {
+                service: "web".to_owned(),
+                uid: Some("b".to_owned()),
+            },
+        );
+        see(
+            1_110,
+            Change::Label {
+                uid: "b".to_owned(),
+                pod: "b".to_owned(),
+                active: true,
+            },
+        );
+        see(
+            1_120,
+            Change::Label {
+                uid: "a".to_owned(),
+                pod: "a".to_owned(),
+                active: false,
+            },
+        );
         let answer = |sent_ms, pod: Option<&str>| Answer {
             sent_ms,
             ended_ms: sent_ms + 5,

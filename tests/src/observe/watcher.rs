@@ -38,7 +38,11 @@ impl Watcher {
     pub fn start(client: &Client, namespace: &str, group: &str, clock: fn() -> u64) -> Self {
         let timeline = Arc::new(Mutex::new(Timeline::default()));
         let (sender, news) = watch::channel(0);
-        let sink = Arc::new(Sink { timeline: Arc::clone(&timeline), news: sender, clock });
+        let sink = Arc::new(Sink {
+            timeline: Arc::clone(&timeline),
+            news: sender,
+            clock,
+        });
         let mut tasks = JoinSet::new();
         let pods = WatchParams::default().labels(&format!("{}={group}", contract::GROUP));
         let leases = WatchParams::default().fields(&format!("metadata.name={group}"));
@@ -61,12 +65,19 @@ impl Watcher {
             sink,
             lease_changes,
         ));
-        Self { timeline, news, _tasks: tasks }
+        Self {
+            timeline,
+            news,
+            _tasks: tasks,
+        }
     }
 
     /// What was seen so far.
     pub fn timeline(&self) -> Timeline {
-        self.timeline.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.timeline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until `found` finds something in the timeline, at most `timeout_ms`.
@@ -79,14 +90,16 @@ impl Watcher {
             loop {
                 // Marked as seen before the look, so that news after the look end the wait.
                 self.news.borrow_and_update();
-                let answer =
-                    found(&self.timeline.lock().unwrap_or_else(PoisonError::into_inner));
+                let answer = found(&self.timeline.lock().unwrap_or_else(PoisonError::into_inner));
                 if answer.is_some() || self.news.changed().await.is_err() {
                     return answer;
                 }
             }
         };
-        tokio::time::timeout(Duration::from_millis(timeout_ms), search).await.ok().flatten()
+        tokio::time::timeout(Duration::from_millis(timeout_ms), search)
+            .await
+            .ok()
+            .flatten()
     }
 }
 
@@ -95,7 +108,11 @@ impl Sink {
         let at_ms = (self.clock)();
         let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
-            timeline.push(Event { at_ms, version, change });
+            timeline.push(Event {
+                at_ms,
+                version,
+                change,
+            });
         }
         drop(timeline);
         self.news.send_modify(|count| *count += 1);
@@ -162,7 +179,12 @@ where
 }
 
 fn version(object: &impl Resource) -> u64 {
-    object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
+    object
+        .meta()
+        .resource_version
+        .as_deref()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0)
 }
 
 fn pod_changes(pod: &Pod, deleted: bool) -> Vec<Change> {
@@ -175,7 +197,11 @@ fn pod_changes(pod: &Pod, deleted: bool) -> Vec<Change> {
     let value = annotation(contract::ACTIVE_VALUE)
         .unwrap_or_else(|| contract::default::ACTIVE_VALUE.to_owned());
     let active = pod.labels().get(&key) == Some(&value);
-    let mut changes = vec![Change::Label { uid: uid.clone(), pod: pod.name_any(), active }];
+    let mut changes = vec![Change::Label {
+        uid: uid.clone(),
+        pod: pod.name_any(),
+        active,
+    }];
     if pod.metadata.deletion_timestamp.is_some() {
         changes.push(Change::Terminating { uid });
     }
@@ -183,15 +209,26 @@ fn pod_changes(pod: &Pod, deleted: bool) -> Vec<Change> {
 }
 
 fn service_changes(service: &Service, deleted: bool) -> Vec<Change> {
-    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    let selector = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.selector.as_ref());
     let selected = selector.and_then(|selector| selector.get(contract::POD).cloned());
     let uid = selected.filter(|uid| !deleted && uid != contract::NO_POD);
-    vec![Change::Route { service: service.name_any(), uid }]
+    vec![Change::Route {
+        service: service.name_any(),
+        uid,
+    }]
 }
 
 fn lease_changes(lease: &Lease, deleted: bool) -> Vec<Change> {
     let spec = lease.spec.as_ref().filter(|_| !deleted);
-    let holder = spec.and_then(|spec| spec.holder_identity.clone()).filter(|h| !h.is_empty());
+    let holder = spec
+        .and_then(|spec| spec.holder_identity.clone())
+        .filter(|h| !h.is_empty());
     let term = spec.and_then(|spec| spec.lease_transitions).unwrap_or(0);
-    vec![Change::Holder { holder, term: u64::try_from(term).unwrap_or(0) }]
+    vec![Change::Holder {
+        holder,
+        term: u64::try_from(term).unwrap_or(0),
+    }]
 }
