@@ -7,10 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod clock;
 pub mod cluster;
 pub mod load;
 pub mod observe;
 pub mod progress;
+pub mod scene;
 
 /// Root of the project.
 #[must_use]

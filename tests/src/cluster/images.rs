@@ -108,6 +108,14 @@ pub async fn build(kinds: &[Kind]) -> Result<Vec<Image>> {
     Ok(images)
 }
 
+/// Builds all images of the project.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_all() -> Result<Vec<Image>> {
+    build(&Kind::ALL).await
+}
+
 async fn build_one(kind: Kind) -> Result<Image> {
     let Build {
         package,
@@ -196,7 +204,7 @@ async fn add_target(triple: &str) -> Result<()> {
 /// Packs a program as the Dockerfile says.
 async fn pack(package: &str, name: &str, archive: &Path) -> Result<()> {
     let action = format!("pack the image {name}");
-    let folder = archive.parent().unwrap_or(Path::new("/"));
+    let folder = archive.parent().unwrap_or_else(|| Path::new("/"));
     fs::create_dir_all(folder).doing(|| format!("create {}", folder.display()))?;
     // A storage of its own: builds at the same time do not meet, and nothing is left behind.
     let storage = folder.join(format!("{package}-{}.partial", std::process::id()));

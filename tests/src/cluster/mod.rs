@@ -184,6 +184,16 @@ impl Cluster {
         self.hub.command(program)
     }
 
+    /// A helper of this executable in the hub's network.
+    pub(crate) fn hub_helper(&self, name: &str) -> Command {
+        // Not the link of the process itself: nsenter would start itself again.
+        let mut command = self
+            .hub
+            .command(format!("/proc/{}/exe", std::process::id()));
+        command.args(helper::arguments(name));
+        command
+    }
+
     /// A command in the network of a node.
     ///
     /// # Errors

@@ -1,0 +1,241 @@
+//! The cluster that all tests share, and what one test gets of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::{Api, ListParams};
+use serde_json::json;
+use tests::cluster::images::{self, Kind};
+use tests::cluster::{Cluster, ClusterOptions};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// Longest time of one test.
+const CASE_S: u64 = 300;
+/// Longest time until pods are ready, as kubectl takes it.
+const ROLLOUT: &str = "--timeout=60s";
+
+/// One test.
+pub(crate) struct Case {
+    /// Unique; also says what must hold.
+    pub(crate) name: &'static str,
+    /// The test.
+    pub(crate) run: for<'a> fn(&'a Context<'a>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>,
+}
+
+/// What a test gets: the cluster, and a namespace of its own.
+pub(crate) struct Context<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) namespace: String,
+}
+
+/// Started by the first test that runs; a failed start fails every test.
+#[derive(Default)]
+pub(crate) struct Shared(Mutex<Option<Result<Started>>>);
+
+struct Started {
+    runtime: Runtime,
+    cluster: Cluster,
+}
+
+impl Shared {
+    /// Runs one test in a namespace of its own, and tells of it if the test fails.
+    pub(crate) fn run(&self, case: &Case) -> Result<(), String> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Started { runtime, cluster } = match shared.get_or_insert_with(start) {
+            Ok(started) => started,
+            Err(error) => return Err(format!("the cluster did not start: {error:#}")),
+        };
+        let namespace = case.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let namespace = namespace[..namespace.len().min(50)]
+            .trim_matches('-')
+            .to_string();
+        let context = Context { cluster, namespace };
+        runtime.block_on(async {
+            let test = timeout(Duration::from_secs(CASE_S), context.run(case)).await;
+            match test.unwrap_or_else(|_| Err(anyhow!("it took more than {CASE_S} s"))) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(format!("{error:#}\n{}", context.describe().await)),
+            }
+        })
+    }
+
+    /// Ends the cluster, if there is one.
+    pub(crate) fn end(&self) {
+        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Ok(Started { runtime, cluster })) = shared {
+            drop(runtime);
+            cluster.stop().expect("the cluster ends");
+        }
+    }
+}
+
+fn start() -> Result<Started> {
+    let runtime = Runtime::new()?;
+    let cluster = runtime.block_on(async {
+        let cluster = Cluster::start(ClusterOptions::default()).await?;
+        for image in images::build(&[Kind::ExampleApp]).await? {
+            cluster.load_image(&image.archive).await?;
+        }
+        anyhow::Ok(cluster)
+    })?;
+    Ok(Started { runtime, cluster })
+}
+
+impl Context<'_> {
+    async fn run(&self, case: &Case) -> Result<()> {
+        self.kubectl(&["create", "namespace", &self.namespace])
+            .await?;
+        (case.run)(self).await?;
+        self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"])
+            .await?;
+        Ok(())
+    }
+
+    /// What a person would look at after a failure.
+    async fn describe(&self) -> String {
+        let mut text = String::new();
+        for args in [
+            &["get", "pods,leases,services", "--output=wide"][..],
+            &["events"],
+        ] {
+            let shown = self.kubectl(args).await;
+            text.push_str(&shown.unwrap_or_else(|error| format!("{error:#}")));
+        }
+        text
+    }
+
+    /// kubectl in the namespace of the test.
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let args = [&["--namespace", &self.namespace], args].concat();
+        Ok(self.cluster.kubectl(&args).await?)
+    }
+
+    /// Applies an object, given as JSON.
+    pub(crate) async fn apply(&self, object: &serde_json::Value) -> Result<()> {
+        let args = ["--namespace", &self.namespace, "apply", "-f", "-"];
+        self.cluster
+            .kubectl_with_input(&args, &object.to_string())
+            .await?;
+        Ok(())
+    }
+
+    /// API of a kind of object in the namespace of the test.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// Starts the example app under a name, without anything of ours, and waits until it is ready.
+    pub(crate) async fn deploy_app(&self, name: &str, replicas: u32) -> Result<Deployment> {
+        let labels = json!({"app": name});
+        self.apply(&json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {
+                        "terminationGracePeriodSeconds": 1,
+                        "containers": [{
+                            "name": "app",
+                            "image": Kind::ExampleApp.name(),
+                            "env": [{
+                                "name": "POD_NAME",
+                                "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
+                            }],
+                            "readinessProbe": {
+                                "httpGet": {"path": "/healthz", "port": 8080},
+                                "periodSeconds": 1,
+                            },
+                        }],
+                        "topologySpreadConstraints": [{
+                            "maxSkew": 1,
+                            "topologyKey": "kubernetes.io/hostname",
+                            "whenUnsatisfiable": "DoNotSchedule",
+                            "labelSelector": {"matchLabels": labels},
+                        }],
+                    },
+                },
+            },
+        }))
+        .await?;
+        self.kubectl(&["rollout", "status", &format!("deployment/{name}"), ROLLOUT])
+            .await?;
+        Ok(self.api::<Deployment>().get(name).await?)
+    }
+
+    /// Makes a Service for the app of that name and returns `<ClusterIP>:<port>`.
+    pub(crate) async fn expose_app(&self, name: &str) -> Result<String> {
+        self.apply(&json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
+        }))
+        .await?;
+        let service = self.api::<Service>().get(name).await?;
+        let address = service.spec.and_then(|spec| spec.cluster_ip);
+        Ok(format!(
+            "{}:80",
+            address.context("the Service has no ClusterIP")?
+        ))
+    }
+
+    /// Pods with the label `app`.
+    pub(crate) async fn pods(&self, app: &str) -> Result<Vec<PodView>> {
+        let selector = ListParams::default().labels(&format!("app={app}"));
+        let pods = self.api::<Pod>().list(&selector).await?;
+        pods.items.into_iter().map(PodView::new).collect()
+    }
+
+    /// The pod with the label `app` that runs on `node`.
+    pub(crate) async fn pod_on(&self, app: &str, node: &str) -> Result<PodView> {
+        let pods = self.pods(app).await?;
+        let Some(pod) = pods.into_iter().find(|pod| pod.node == node) else {
+            bail!("no pod of {app} runs on {node}");
+        };
+        Ok(pod)
+    }
+}
+
+/// What tests ask of a pod.
+#[derive(Debug, Clone)]
+pub(crate) struct PodView {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) node: String,
+    pub(crate) address: String,
+    pub(crate) restarts: i32,
+}
+
+impl PodView {
+    fn new(pod: Pod) -> Result<Self> {
+        let status = pod.status.context("the pod has no status")?;
+        let containers = status.container_statuses.unwrap_or_default();
+        Ok(Self {
+            name: pod.metadata.name.context("the pod has no name")?,
+            uid: pod.metadata.uid.context("the pod has no uid")?,
+            node: pod
+                .spec
+                .and_then(|spec| spec.node_name)
+                .context("the pod has no node")?,
+            address: status.pod_ip.context("the pod has no address")?,
+            restarts: containers
+                .iter()
+                .map(|container| container.restart_count)
+                .sum(),
+        })
+    }
+}

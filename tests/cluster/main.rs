@@ -1,0 +1,37 @@
+//! Tests on a real cluster: one is started for all of them, and ended in any case.
+//!
+//! `cargo test -p tests --test cluster -- <part of a name>` runs what matches, as root.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod context;
+mod harness;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use tests::cluster;
+
+use context::{Case, Shared};
+
+fn main() -> ExitCode {
+    if let Some(code) = cluster::divert().or_else(harness::divert) {
+        return code;
+    }
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    let shared = Arc::new(Shared::default());
+    let trials = harness::CASES
+        .iter()
+        .map(|case| trial(case, &shared))
+        .collect();
+    let conclusion = libtest_mimic::run(&args, trials);
+    shared.end();
+    conclusion.exit_code()
+}
+
+fn trial(case: &'static Case, shared: &Arc<Shared>) -> Trial {
+    let shared = shared.clone();
+    Trial::test(case.name, move || Ok(shared.run(case)?))
+}
