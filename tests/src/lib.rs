@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub mod clock;
 pub mod cluster;
+pub mod demo;
 pub mod load;
 pub mod observe;
 pub mod progress;

@@ -1,0 +1,288 @@
+//! A group on a real cluster with a watcher beside it: installed, settled, disturbed, judged.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams};
+
+use crate::clock;
+use crate::cluster::images::{self, Image};
+use crate::cluster::{Cluster, Doing, Error, Result, Signal};
+use crate::load::{Load, LoadOptions, Request};
+use crate::observe::{Answer, Timeline, Verdict, Watcher, judge};
+use crate::project_root;
+use common::contract;
+
+/// Namespace that the chart is installed into.
+pub const SYSTEM_NAMESPACE: &str = "active-passive-system";
+/// Load before the trigger of an event, milliseconds: enough to see that all is well.
+const LEAD_IN_MS: u64 = 1_000;
+/// How long a group may take to settle, milliseconds: a lease duration, image start and probes.
+const SETTLE_DEADLINE_MS: u64 = 60_000;
+const SETTLE_POLL_MS: u64 = 100;
+
+/// Builds and loads the images and installs the chart with `values` (as of `helm --set`); returns
+/// when the webhook is ready.
+///
+/// # Errors
+/// If a step fails.
+pub async fn install(cluster: &Cluster, values: &[&str]) -> Result<Vec<Image>> {
+    let images = images::build(&images::Kind::ALL).await?;
+    for image in &images {
+        cluster.load_image(&image.archive).await?;
+    }
+    let chart = project_root().join("charts/active-passive");
+    let chart = chart.to_string_lossy();
+    let mut args = vec!["upgrade", "--install", "active-passive", &chart];
+    args.extend(["--namespace", SYSTEM_NAMESPACE, "--create-namespace"]);
+    args.extend(["--wait", "--timeout", "90s"]);
+    for value in values {
+        args.extend(["--set", value]);
+    }
+    cluster.helm(&args).await?;
+    Ok(images)
+}
+
+/// The active pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Active {
+    /// Its uid.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// Its node.
+    pub node: String,
+}
+
+/// A group named like its Service, in a namespace of its own.
+pub struct Scene<'a> {
+    /// Where it plays.
+    pub cluster: &'a Cluster,
+    /// Its namespace.
+    pub namespace: String,
+    /// Name of the group, of its Service and of its app container.
+    pub group: String,
+    /// What was seen of it.
+    pub watcher: Watcher,
+    replicas: usize,
+}
+
+impl<'a> Scene<'a> {
+    /// Applies `manifest` in a new namespace and waits until the group has settled.
+    ///
+    /// # Errors
+    /// If it does not settle.
+    pub async fn open(
+        cluster: &'a Cluster,
+        namespace: &str,
+        group: &str,
+        manifest: &str,
+        replicas: usize,
+    ) -> Result<Self> {
+        cluster.kubectl(&["create", "namespace", namespace]).await?;
+        let watcher = Watcher::start(&cluster.client(), namespace, group, clock::now_ms);
+        cluster
+            .kubectl_with_input(&["apply", "-n", namespace, "-f", "-"], manifest)
+            .await?;
+        let scene = Self {
+            cluster,
+            namespace: namespace.to_owned(),
+            group: group.to_owned(),
+            watcher,
+            replicas,
+        };
+        scene.settled().await?;
+        Ok(scene)
+    }
+
+    /// The example that users apply first.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn example() -> Result<String> {
+        let path = project_root().join("deploy/examples/web.yaml");
+        std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))
+    }
+
+    /// Waits until all pods are ready and none is terminating, exactly one is labelled active and
+    /// the Service selects that one; returns it.
+    ///
+    /// # Errors
+    /// If that does not happen in time, with what is there instead.
+    pub async fn settled(&self) -> Result<Active> {
+        let start_ms = clock::now_ms();
+        loop {
+            let pods = self.pods().await?;
+            let unsettled = match self.find_active(&pods) {
+                Ok(active) => return Ok(active),
+                Err(unsettled) => unsettled,
+            };
+            if clock::now_ms() > start_ms + SETTLE_DEADLINE_MS {
+                return Err(Error::new(
+                    format!("wait for group {}", self.group),
+                    unsettled,
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(SETTLE_POLL_MS)).await;
+        }
+    }
+
+    /// The active pod of a settled group, or what is not settled.
+    fn find_active(&self, pods: &[Pod]) -> std::result::Result<Active, String> {
+        let timeline = self.watcher.timeline();
+        let going = pods
+            .iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_some())
+            .count();
+        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+        if ready != self.replicas || pods.len() != self.replicas || going > 0 {
+            let all = pods.len();
+            return Err(format!(
+                "{ready} of {all} pods are ready, {going} are terminating"
+            ));
+        }
+        let labelled: Vec<&str> = timeline.labelled().into_iter().collect();
+        let routed = timeline.routed(&self.group);
+        match (labelled.as_slice(), routed) {
+            ([uid], Some(routed)) if *uid == routed => pods
+                .iter()
+                .find(|pod| pod.uid().as_deref() == Some(uid))
+                .map(|pod| Active {
+                    uid: (*uid).to_owned(),
+                    name: pod.name_any(),
+                    node: node(pod),
+                })
+                .ok_or_else(|| "the labelled pod is not there".to_owned()),
+            _ => Err(format!(
+                "labelled active: {labelled:?}, selected: {routed:?}"
+            )),
+        }
+    }
+
+    /// The pods of the group.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn pods(&self) -> Result<Vec<Pod>> {
+        let api: Api<Pod> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let list = ListParams::default().labels(&format!("{}={}", contract::GROUP, self.group));
+        Ok(api
+            .list(&list)
+            .await
+            .doing(|| format!("list the pods of {}", self.group))?
+            .items)
+    }
+
+    /// `<ClusterIP>:<port>` of the group's Service.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub async fn address(&self) -> Result<String> {
+        let action = || format!("find the address of Service {}", self.group);
+        let api: Api<Service> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let spec = api
+            .get(&self.group)
+            .await
+            .doing(action)?
+            .spec
+            .unwrap_or_default();
+        let port = spec
+            .ports
+            .as_ref()
+            .and_then(|ports| ports.first())
+            .map(|port| port.port);
+        match (spec.cluster_ip, port) {
+            (Some(ip), Some(port)) => Ok(format!("{ip}:{port}")),
+            _ => Err(Error::new(action(), "it has no ClusterIP or no port")),
+        }
+    }
+
+    /// Deletes a pod as `kubectl delete` does.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub async fn delete(&self, pod: &str) -> Result<()> {
+        let api: Api<Pod> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let deleted = api.delete(pod, &DeleteParams::default()).await;
+        deleted.map(drop).doing(|| format!("delete pod {pod}"))
+    }
+
+    /// Sends a signal to the processes of a container of the active pod.
+    ///
+    /// # Errors
+    /// If no such container runs.
+    pub async fn signal(&self, active: &Active, container: &str, signal: Signal) -> Result<()> {
+        self.cluster.signal(&active.uid, container, signal).await
+    }
+
+    /// Waits until the Service selects another pod than `old`; returns the name of the new one.
+    ///
+    /// # Errors
+    /// If it does not within `deadline_ms`.
+    pub async fn moved_from(&mut self, old: &Active, deadline_ms: u64) -> Result<String> {
+        let (group, uid) = (self.group.clone(), old.uid.clone());
+        let moved = |timeline: &Timeline| {
+            let routed = timeline.routed(&group).filter(|routed| *routed != uid)?;
+            Some(timeline.name(routed).unwrap_or(routed).to_owned())
+        };
+        self.watcher.until(deadline_ms, moved).await.ok_or_else(|| {
+            Error::new(
+                "wait for another active pod",
+                format!("none within {deadline_ms} ms"),
+            )
+        })
+    }
+
+    /// Starts requests to the group's Service, and returns once they are answered.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub async fn load(&self) -> Result<Load> {
+        let load = Load::start(self.cluster, &LoadOptions::new(self.address().await?))?;
+        load.answered(None, SETTLE_DEADLINE_MS).await?;
+        tokio::time::sleep(Duration::from_millis(LEAD_IN_MS)).await;
+        Ok(load)
+    }
+
+    /// Judges what `load` saw of an event that was triggered at `trigger_ms` while `old` was
+    /// active. Requests from before the load was answered do not count.
+    pub fn judge(
+        &self,
+        event: &str,
+        old: &Active,
+        trigger_ms: u64,
+        requests: &[Request],
+    ) -> Verdict {
+        let from_ms = trigger_ms.saturating_sub(LEAD_IN_MS);
+        let counted = requests.iter().filter(|request| request.sent_ms >= from_ms);
+        let answers: Vec<Answer> = counted.map(Request::answer).collect();
+        judge(
+            event,
+            &self.watcher.timeline(),
+            &self.group,
+            &old.uid,
+            trigger_ms,
+            &answers,
+        )
+    }
+}
+
+/// Whether the pod's Ready condition is true.
+#[must_use]
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+/// Name of the pod's node; "" before it has one.
+#[must_use]
+pub fn node(pod: &Pod) -> String {
+    pod.spec
+        .as_ref()
+        .and_then(|spec| spec.node_name.clone())
+        .unwrap_or_default()
+}
