@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::contract;
+use tests::cluster::Binaries;
 
-use crate::helm;
 use crate::tidy::{contract_keys, keys_in, root};
 
 const NAMESPACE: &str = "active-passive-system";
@@ -44,8 +44,16 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 ";
 
+fn helm() -> PathBuf {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime
+        .block_on(Binaries::helm())
+        .expect("helm is found or built")
+        .path("helm")
+}
+
 /// The chart as Helm renders it, without empty lines: their number differs between versions of Helm.
-fn rendered(helm: &PathBuf, arguments: &[&str]) -> String {
+fn rendered(helm: &Path, arguments: &[&str]) -> String {
     let output = Command::new(helm)
         .args([
             "template",

@@ -308,8 +308,11 @@ fn every_source_file_is_part_of_a_crate() {
         } else {
             stem
         };
-        let root = matches!(name, "lib" | "main" | "build") || folder.ends_with("src/bin");
-        (!root && !declared(name)).then(|| source.path.clone())
+        // Cargo finds these by itself: programs, and test programs beside a manifest.
+        let program = folder.ends_with("src/bin")
+            || folder.ends_with("tests") && root().join(folder).join("../Cargo.toml").exists();
+        let found = matches!(name, "lib" | "main" | "build") || program;
+        (!found && !declared(name)).then(|| source.path.clone())
     });
     none(
         violations.collect(),

@@ -93,8 +93,21 @@ impl Binaries {
     /// # Errors
     /// If Go is missing or a build fails.
     pub async fn find_or_build() -> Result<Self> {
+        Self::of(&MODULES).await
+    }
+
+    /// Helm alone, which renders the chart without a cluster.
+    ///
+    /// # Errors
+    /// If Go is missing or the build fails.
+    pub async fn helm() -> Result<Self> {
+        let helm = MODULES.iter().filter(|module| module.name == "helm");
+        Self::of(helm).await
+    }
+
+    async fn of(modules: impl IntoIterator<Item = &Module>) -> Result<Self> {
         let mut folders = Vec::new();
-        for module in &MODULES {
+        for module in modules {
             folders.push(match found(module).await {
                 Some(folder) => folder,
                 None => cached(module).await?,

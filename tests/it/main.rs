@@ -1,0 +1,8 @@
+//! Tests that need no cluster, in one program.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+// deploy/ is what the chart renders.
+mod deploy;
+// The rules of the house.
+mod tidy;
