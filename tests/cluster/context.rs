@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 /// Longest time of one test.
 const CASE_S: u64 = 300;
+const NAMESPACE_BYTES_MAX: usize = 50;
 /// Longest time until pods are ready, as kubectl takes it.
 const ROLLOUT: &str = "--timeout=60s";
 
@@ -51,11 +52,10 @@ impl Shared {
             Ok(started) => started,
             Err(error) => return Err(format!("the cluster did not start: {error:#}")),
         };
-        let namespace = case.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let namespace = namespace[..namespace.len().min(50)]
-            .trim_matches('-')
-            .to_string();
-        let context = Context { cluster, namespace };
+        let context = Context {
+            cluster,
+            namespace: namespace_of(case),
+        };
         runtime.block_on(async {
             let test = timeout(Duration::from_secs(CASE_S), context.run(case)).await;
             match test.unwrap_or_else(|_| Err(anyhow!("it took more than {CASE_S} s"))) {
@@ -73,6 +73,17 @@ impl Shared {
             cluster.stop().expect("the cluster ends");
         }
     }
+}
+
+/// The name of the test, as far as it goes into the name of a namespace.
+fn namespace_of(case: &Case) -> String {
+    let name = case
+        .name
+        .to_ascii_lowercase()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    name[..name.len().min(NAMESPACE_BYTES_MAX)]
+        .trim_matches('-')
+        .to_string()
 }
 
 fn start() -> Result<Started> {

@@ -6,6 +6,7 @@
 
 mod context;
 mod harness;
+mod moves;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,10 +23,8 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = Some(1);
     let shared = Arc::new(Shared::default());
-    let trials = harness::CASES
-        .iter()
-        .map(|case| trial(case, &shared))
-        .collect();
+    let cases = harness::CASES.iter().chain(moves::CASES);
+    let trials = cases.map(|case| trial(case, &shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
     shared.end();
     conclusion.exit_code()

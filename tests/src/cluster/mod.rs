@@ -41,6 +41,7 @@ pub use helper::divert;
 pub use nix::sys::signal::Signal;
 pub use packages::ensure as ensure_packages;
 
+use crate::progress;
 use machine::Machine;
 
 const COMMAND_DEADLINE_MS: u64 = 120_000;
@@ -104,7 +105,10 @@ impl Cluster {
     pub async fn start(options: ClusterOptions) -> Result<Self> {
         packages::ensure().await?;
         let binaries = Binaries::find_or_build().await?;
-        start::start(binaries, &options).await
+        let step = progress::step(format!("starting Kubernetes with {} nodes", options.nodes));
+        let cluster = start::start(binaries, &options).await?;
+        step.done();
+        Ok(cluster)
     }
 
     /// Uses a cluster that another process started: the one with this id, or the only one.

@@ -14,9 +14,8 @@ const INSTALL_DEADLINE_MS: u64 = 10 * 60 * 1000;
 pub(crate) const CNI_FOLDER: &str = "/usr/lib/cni";
 
 /// A Debian package, and the program by which its presence is seen.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("buildah", "buildah"),
-    ("conntrack", "conntrack"),
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
     ("iproute2", "ip"),
     ("musl-tools", "musl-gcc"),
