@@ -234,6 +234,58 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Waits until the object of `pod` is gone.
+    ///
+    /// # Errors
+    /// If it is not within `deadline_ms`.
+    pub async fn gone(&mut self, pod: &Active, deadline_ms: u64) -> Result<()> {
+        let gone = |timeline: &Timeline| timeline.is_gone(&pod.uid).then_some(());
+        self.watcher.until(deadline_ms, gone).await.ok_or_else(|| {
+            Error::new(
+                format!("wait for the end of {}", pod.name),
+                format!("not within {deadline_ms} ms"),
+            )
+        })
+    }
+
+    /// Waits until `pod` no longer carries the active label.
+    ///
+    /// # Errors
+    /// If it still does after `deadline_ms`.
+    pub async fn stripped(&mut self, pod: &Active, deadline_ms: u64) -> Result<()> {
+        let stripped =
+            |timeline: &Timeline| (!timeline.labelled().contains(pod.uid.as_str())).then_some(());
+        self.watcher
+            .until(deadline_ms, stripped)
+            .await
+            .ok_or_else(|| {
+                Error::new(
+                    format!("wait until {} is passive", pod.name),
+                    format!("not within {deadline_ms} ms"),
+                )
+            })
+    }
+
+    /// `kubectl rollout restart` of a Deployment; returns when the rollout is complete.
+    ///
+    /// # Errors
+    /// If it does not complete.
+    pub async fn rollout_restart(&self, deployment: &str) -> Result<()> {
+        let target = format!("deployment/{deployment}");
+        self.cluster
+            .kubectl(&["rollout", "restart", "-n", &self.namespace, &target])
+            .await?;
+        let status = [
+            "rollout",
+            "status",
+            "-n",
+            &self.namespace,
+            &target,
+            "--timeout=90s",
+        ];
+        self.cluster.kubectl(&status).await.map(drop)
+    }
+
     /// Starts requests to the group's Service, and returns once they are answered.
     ///
     /// # Errors

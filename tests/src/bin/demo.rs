@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::FalseyValueParser;
 use tests::cluster;
 use tests::demo::{self, Options};
 
@@ -11,10 +12,10 @@ use tests::demo::{self, Options};
 #[derive(Debug, Parser)]
 struct Args {
     /// Leave the cluster running, and print the line that makes kubectl use it.
-    #[arg(long)]
+    #[arg(long, env = "KEEP", value_parser = FalseyValueParser::new())]
     keep: bool,
     /// Write the summary there, for programs.
-    #[arg(long)]
+    #[arg(long, env = "JSON")]
     json: Option<PathBuf>,
 }
 

@@ -61,21 +61,7 @@ impl Event {
                 pause(AFTER_MS).await;
             }
             Self::Restart => {
-                let (cluster, namespace) = (scene.cluster, scene.namespace.clone());
-                let deployment = format!("deployment/{GROUP}");
-                cluster
-                    .kubectl(&["rollout", "restart", "-n", &namespace, &deployment])
-                    .await?;
-                cluster
-                    .kubectl(&[
-                        "rollout",
-                        "status",
-                        "-n",
-                        &namespace,
-                        &deployment,
-                        "--timeout=90s",
-                    ])
-                    .await?;
+                scene.rollout_restart(GROUP).await?;
                 scene.settled().await?;
             }
             Self::Kill => {

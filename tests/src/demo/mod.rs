@@ -181,7 +181,9 @@ fn show_summary(screen: Screen, verdicts: &[Verdict]) {
         .iter()
         .map(|verdict| {
             let tone = |count: usize| if count == 0 { Tone::Good } else { Tone::Bad };
-            let moved = verdict.new_active_ms.map_or("stayed".to_owned(), duration);
+            let moved = verdict
+                .new_active_ms
+                .map_or_else(|| "stayed".to_owned(), duration);
             vec![
                 (Tone::Plain, verdict.event.clone()),
                 (Tone::Plain, moved),

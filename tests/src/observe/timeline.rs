@@ -99,6 +99,22 @@ impl Timeline {
         labelled
     }
 
+    /// Whether the object of the pod with this uid is gone.
+    pub fn is_gone(&self, uid: &str) -> bool {
+        self.events
+            .iter()
+            .any(|event| matches!(&event.change, Change::Gone { uid: gone } if gone == uid))
+    }
+
+    /// Highest term that the Lease showed.
+    pub fn term(&self) -> u64 {
+        let terms = self.events.iter().filter_map(|event| match &event.change {
+            Change::Holder { term, .. } => Some(*term),
+            _ => None,
+        });
+        terms.max().unwrap_or(0)
+    }
+
     /// The first moment from `from_ms` on at which `service` selects a pod other than `old_uid`.
     pub fn first_other_route(
         &self,

@@ -1,0 +1,247 @@
+//! What happens to the role and to requests when the active pod goes: on a real cluster, default
+//! settings, atomic routing, an app that closes its listener at once on SIGTERM.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tests::clock;
+use tests::cluster::{AuditEvent, Signal};
+use tests::observe::{Change, Timeline};
+use tests::scene::{Active, Scene};
+
+use crate::context::{Case, Context};
+
+const GROUP: &str = "web";
+const REPLICAS: usize = 3;
+/// Longest time from the deletion of the active pod to the new one, milliseconds.
+const CHOSEN_MS: u64 = 300;
+/// Default lease duration and the second that detection and writes may take, milliseconds.
+const CRASH_MS: u64 = 16_000;
+const MOVE_DEADLINE_MS: u64 = 25_000;
+/// How long a pod may take to be gone, milliseconds.
+const GONE_MS: u64 = 20_000;
+/// How long a restarted sidecar may take to be back, milliseconds.
+const BACK_MS: u64 = 2_000;
+/// After a node was healed: long enough for its pod to write if it wanted to, milliseconds.
+const HEALED_MS: u64 = 3_000;
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "moves: deleting the active pod loses no request",
+        run: |context| Box::pin(delete(context)),
+    },
+    Case {
+        name: "moves: a rolling restart loses no request",
+        run: |context| Box::pin(rolling_restart(context)),
+    },
+    Case {
+        name: "moves: a killed app moves the role or keeps it, and never has it twice",
+        run: |context| Box::pin(killed_app(context)),
+    },
+    Case {
+        name: "moves: a killed sidecar is back within two seconds, or the role has moved",
+        run: |context| Box::pin(killed_sidecar(context)),
+    },
+    Case {
+        name: "moves: a cut node loses the role, writes nothing, and is passive once healed",
+        run: |context| Box::pin(cut_node(context)),
+    },
+    Case {
+        name: "moves: exclusive never shows two active pods",
+        run: |context| Box::pin(exclusive(context)),
+    },
+];
+
+async fn open<'a>(context: &Context<'a>, manifest: &str) -> Result<Scene<'a>> {
+    let namespace = format!("{}-scene", context.namespace);
+    Ok(Scene::open(context.cluster, &namespace, GROUP, manifest, REPLICAS).await?)
+}
+
+async fn close(scene: Scene<'_>) -> Result<()> {
+    let namespace = &scene.namespace;
+    scene
+        .cluster
+        .kubectl(&["delete", "namespace", namespace, "--wait=false"])
+        .await?;
+    Ok(())
+}
+
+/// Milliseconds from the moment at which the API server showed that `old` terminates, to the first
+/// version that routes to another pod.
+fn chosen_after(timeline: &Timeline, old: &Active, from_ms: u64) -> Option<u64> {
+    let doomed = timeline
+        .since(from_ms)
+        .find(|event| matches!(&event.change, Change::Terminating { uid } if *uid == old.uid))?;
+    let (routed_ms, _) = timeline.first_other_route(GROUP, &old.uid, from_ms)?;
+    Some(routed_ms.saturating_sub(doomed.at_ms))
+}
+
+async fn delete(context: &Context<'_>) -> Result<()> {
+    let mut scene = open(context, &Scene::example()?).await?;
+    let old = scene.settled().await?;
+    let load = scene.load().await?;
+    let trigger_ms = clock::now_ms();
+    scene.delete(&old.name).await?;
+    scene.gone(&old, GONE_MS).await?;
+    scene.settled().await?;
+    let verdict = scene.judge("delete", &old, trigger_ms, &load.stop().await?);
+    let timeline = scene.watcher.timeline();
+    ensure!(verdict.failed == 0, "{verdict:?}");
+    ensure!(verdict.answers_not_active == 0, "{verdict:?}");
+    ensure!(
+        verdict.new_active_ms.is_some_and(|ms| ms < CHOSEN_MS),
+        "{verdict:?}"
+    );
+    let (fewest, most) = timeline.labelled_range(trigger_ms, clock::now_ms());
+    ensure!(
+        fewest >= 1 && most <= 2,
+        "{fewest} to {most} labelled: {timeline:#?}"
+    );
+    ensure!(timeline.moves(GROUP, trigger_ms) == 1, "{timeline:#?}");
+    close(scene).await
+}
+
+async fn rolling_restart(context: &Context<'_>) -> Result<()> {
+    let scene = open(context, &Scene::example()?).await?;
+    let old = scene.settled().await?;
+    let load = scene.load().await?;
+    let trigger_ms = clock::now_ms();
+    scene.rollout_restart("web").await?;
+    scene.settled().await?;
+    let verdict = scene.judge("rollout-restart", &old, trigger_ms, &load.stop().await?);
+    let timeline = scene.watcher.timeline();
+    ensure!(verdict.failed == 0, "{verdict:?}");
+    ensure!(verdict.answers_not_active == 0, "{verdict:?}");
+    let chosen = chosen_after(&timeline, &old, trigger_ms);
+    ensure!(
+        chosen.is_some_and(|ms| ms < CHOSEN_MS),
+        "chosen after {chosen:?} ms: {timeline:#?}"
+    );
+    let (fewest, most) = timeline.labelled_range(trigger_ms, clock::now_ms());
+    ensure!(
+        fewest >= 1 && most <= 2,
+        "{fewest} to {most} labelled: {timeline:#?}"
+    );
+    let moves = timeline.moves(GROUP, trigger_ms);
+    ensure!(
+        moves == 1,
+        "{moves} moves: the role went to a pod that was about to be deleted"
+    );
+    close(scene).await
+}
+
+async fn killed_app(context: &Context<'_>) -> Result<()> {
+    let scene = open(context, &Scene::example()?).await?;
+    let old = scene.settled().await?;
+    let trigger_ms = clock::now_ms();
+    scene.signal(&old, GROUP, Signal::SIGKILL).await?;
+    // The role may move unready-grace after the app died, or stay: both end settled.
+    tokio::time::sleep(Duration::from_millis(8_000)).await;
+    scene.settled().await?;
+    let timeline = scene.watcher.timeline();
+    let (fewest, most) = timeline.labelled_range(trigger_ms, clock::now_ms());
+    let planned = timeline.moves(GROUP, trigger_ms);
+    ensure!(
+        fewest >= 1 && most <= 1 + planned,
+        "{fewest} to {most} labelled: {timeline:#?}"
+    );
+    close(scene).await
+}
+
+async fn killed_sidecar(context: &Context<'_>) -> Result<()> {
+    let mut scene = open(context, &Scene::example()?).await?;
+    let old = scene.settled().await?;
+    let trigger_ms = clock::now_ms();
+    let before = scene.watcher.timeline().term();
+    scene
+        .signal(&old, common::contract::CONTAINER, Signal::SIGKILL)
+        .await?;
+    let back = scene
+        .watcher
+        .until(BACK_MS, |timeline| (timeline.term() > before).then_some(()));
+    ensure!(
+        back.await.is_some(),
+        "nobody leads {BACK_MS} ms after the sidecar was killed"
+    );
+    scene.settled().await?;
+    let (_, most) = scene
+        .watcher
+        .timeline()
+        .labelled_range(trigger_ms, clock::now_ms());
+    ensure!(most == 1, "{most} labelled");
+    close(scene).await
+}
+
+async fn cut_node(context: &Context<'_>) -> Result<()> {
+    let mut scene = open(context, &Scene::example()?).await?;
+    let old = scene.settled().await?;
+    let mut audit = context.cluster.audit();
+    audit.skip()?;
+    let trigger_ms = clock::now_ms();
+    context.cluster.cut(&old.node).await?;
+    let moved = scene.moved_from(&old, MOVE_DEADLINE_MS).await;
+    let moved_ms = clock::now_ms() - trigger_ms;
+    let stripped = scene.stripped(&old, MOVE_DEADLINE_MS).await;
+    let stripped_ms = clock::now_ms();
+    context.cluster.heal(&old.node).await?;
+    moved?;
+    stripped?;
+    ensure!(moved_ms <= CRASH_MS, "the role moved after {moved_ms} ms");
+    let active = scene.settled().await?;
+    ensure!(active.uid != old.uid, "the role went back");
+    tokio::time::sleep(Duration::from_millis(HEALED_MS)).await;
+    scene.settled().await?;
+    let (fewest, most) = scene
+        .watcher
+        .timeline()
+        .labelled_range(stripped_ms, clock::now_ms());
+    ensure!(
+        fewest == 1 && most == 1,
+        "{fewest} to {most} labelled after the role had moved"
+    );
+    let writes: Vec<AuditEvent> = audit
+        .read()?
+        .into_iter()
+        .filter(|event| wrote(event, &old))
+        .collect();
+    ensure!(writes.is_empty(), "the cut pod wrote: {writes:#?}");
+    close(scene).await
+}
+
+/// Whether this is a write of the pod's own token that the API server accepted.
+fn wrote(event: &AuditEvent, pod: &Active) -> bool {
+    let uids = event.user.extra.get("authentication.kubernetes.io/pod-uid");
+    event.stage == "ResponseComplete"
+        && ["create", "update", "patch", "delete"].contains(&event.verb.as_str())
+        && event
+            .response_status
+            .as_ref()
+            .is_some_and(|status| status.code < 300)
+        && uids.is_some_and(|uids| uids.contains(&pod.uid))
+        && event
+            .object_ref
+            .as_ref()
+            .is_some_and(|object| object.resource != "events")
+}
+
+async fn exclusive(context: &Context<'_>) -> Result<()> {
+    let asks = "active-passive.dev/inject: \"true\"";
+    let manifest = Scene::example()?;
+    ensure!(
+        manifest.contains(asks),
+        "the example does not ask for the sidecar"
+    );
+    let exclusive = format!("{asks}\n        active-passive.dev/handover: exclusive");
+    let mut scene = open(context, &manifest.replace(asks, &exclusive)).await?;
+    let start_ms = clock::now_ms();
+    let old = scene.settled().await?;
+    scene.delete(&old.name).await?;
+    scene.moved_from(&old, MOVE_DEADLINE_MS).await?;
+    scene.settled().await?;
+    scene.rollout_restart("web").await?;
+    scene.settled().await?;
+    let timeline = scene.watcher.timeline();
+    let (_, most) = timeline.labelled_range(start_ms, clock::now_ms());
+    ensure!(most == 1, "{most} labelled at once: {timeline:#?}");
+    close(scene).await
+}
