@@ -1,1 +1,187 @@
-//! sidecar
+//! The sidecar: drives the elector of one pod.
+//!
+//! ```text
+//! watches (Lease, pods, Services) ──news──▶ driver ──▶ Elector::step ──▶ one request at a time
+//!                                             │
+//!                                             └─published─▶ HTTP, role file, notifications
+//! ```
+//!
+//! Absent from it: any decision about roles, which is the elector's alone; retries, which are too;
+//! and any use of wall time but to write it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod api;
+mod client;
+mod clock;
+mod config;
+mod drain;
+mod driver;
+mod http;
+mod lease;
+mod lines;
+mod metrics;
+mod notify;
+mod object;
+mod pods;
+mod probe;
+mod published;
+mod refusals;
+mod report;
+mod rights;
+mod role_file;
+mod routing;
+mod serve;
+mod watch;
+mod watched;
+
+pub use client::client;
+pub use clock::Clock;
+pub use config::{Config, ConfigError, Containers, RoleLabelNames, port};
+pub use notify::NotifyUrl;
+pub use probe::{ProbeError, livez};
+pub use role_file::RoleFileError;
+pub use serve::ListenError;
+
+use api::Api;
+use driver::Driver;
+use election::Elector;
+use http::App;
+use lease::LastLease;
+use metrics::Metrics;
+use published::Publisher;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use watch::Watch;
+use watched::{GroupPods, GroupServices, TheLease};
+
+/// News that wait for the driver; watches wait when there are more.
+const NEWS_MAX: usize = 64;
+/// How long files and notifications may take to say the last state, milliseconds.
+const LAST_WORDS_MS_MAX: u64 = 200;
+
+/// Why the sidecar does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its port is taken.
+    #[error(transparent)]
+    Listen(ListenError),
+    /// Its status folder cannot be written.
+    #[error(transparent)]
+    RoleFile(RoleFileError),
+}
+
+/// Runs the sidecar until `terminated` has resolved and the role is given up.
+///
+/// # Errors
+/// [`StartError`] if it cannot start. Once started, it only ends after `terminated`.
+pub async fn run(
+    config: Config,
+    client: kube::Client,
+    terminated: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let config = Arc::new(config);
+    let clock = Clock::boottime();
+    if let Some(folder) = &config.status_dir {
+        role_file::clear(folder).map_err(StartError::RoleFile)?;
+    }
+    let listener = serve::listen(config.port)
+        .await
+        .map_err(StartError::Listen)?;
+    let metrics = Arc::new(Metrics::default());
+    let publisher = Publisher::new();
+    let app = App::new(
+        config.clone(),
+        publisher.subscribe(),
+        clock,
+        metrics.clone(),
+    );
+    let last_cycle = app.last_cycle.clone();
+    let mut readers = JoinSet::new();
+    if let Some(folder) = config.status_dir.clone() {
+        readers.spawn(role_file::keep(folder, publisher.subscribe(), clock));
+    }
+    if let Some(url) = config.notify_url.clone() {
+        readers.spawn(notify::keep(
+            url,
+            publisher.subscribe(),
+            clock,
+            config.clone(),
+        ));
+    }
+    tokio::spawn(serve::serve(listener, app.router()));
+    let news = watch_all(&config, &client, &metrics);
+    let driver = Driver {
+        elector: Elector::new(config.params.clone()),
+        clock,
+        api: Api::new(client, config, metrics),
+        publisher,
+        last_cycle,
+        last_lease: LastLease::default(),
+    };
+    driver.run(news, terminated).await;
+    // The driver took the publisher along, so the readers end once they have said the last state.
+    let last_words = async { while readers.join_next().await.is_some() {} };
+    if timeout(Duration::from_millis(LAST_WORDS_MS_MAX), last_words)
+        .await
+        .is_err()
+    {
+        tracing::debug!("the last state may not have reached file and app");
+    }
+    Ok(())
+}
+
+fn watch_all(
+    config: &Arc<Config>,
+    client: &kube::Client,
+    metrics: &Arc<Metrics>,
+) -> mpsc::Receiver<watched::News> {
+    let (sender, news) = mpsc::channel(NEWS_MAX);
+    let (client, metrics) = (|| client.clone(), || metrics.clone());
+    let lease = Watch::new(
+        client(),
+        TheLease(config.clone()),
+        metrics(),
+        sender.clone(),
+    );
+    tokio::spawn(lease.run());
+    let pods = Watch::new(
+        client(),
+        GroupPods(config.clone()),
+        metrics(),
+        sender.clone(),
+    );
+    tokio::spawn(pods.run());
+    let services = Watch::new(
+        client(),
+        GroupServices::new(config.clone()),
+        metrics(),
+        sender,
+    );
+    tokio::spawn(services.run());
+    news
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+    use common::contract::env;
+
+    /// The settings of `web-1` in group `web` of namespace `shop`, all others by default.
+    pub(crate) fn config() -> Config {
+        Config::read(|name| {
+            let value = match name {
+                env::GROUP => "web",
+                env::POD_NAME => "web-1",
+                env::POD_UID => "u-1",
+                env::POD_NAMESPACE => "shop",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        })
+        .unwrap()
+    }
+}

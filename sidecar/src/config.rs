@@ -1,0 +1,248 @@
+//! The settings, read from the environment once and typed from then on.
+
+use common::contract::{self, default, env};
+use common::duration::{format_ms, parse_ms};
+use common::ids::{Group, Identity};
+use election::{Handover, Params};
+use std::path::PathBuf;
+
+use crate::notify::NotifyUrl;
+
+/// All settings of one sidecar.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Election group of the pod.
+    pub group: Group,
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Settings of the elector.
+    pub params: Params,
+    /// The role label and its values.
+    pub role_label: RoleLabelNames,
+    /// Whose readiness makes a pod eligible.
+    pub containers: Containers,
+    /// Port of the HTTP server.
+    pub port: u16,
+    /// How long `/drain` holds after traffic was routed away, milliseconds.
+    pub settle_ms: u64,
+    /// Folder of the role file.
+    pub status_dir: Option<PathBuf>,
+    /// Where role changes are posted.
+    pub notify_url: Option<NotifyUrl>,
+}
+
+/// The role label and its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleLabelNames {
+    /// Key of the label.
+    pub key: String,
+    /// Value on the active pod.
+    pub active: String,
+    /// Value on passive pods; `None`: the label is absent there.
+    pub passive: Option<String>,
+}
+
+/// Whose readiness makes a pod eligible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Containers {
+    /// That of every app container.
+    All,
+    /// That of these.
+    Named(Vec<String>),
+}
+
+impl Containers {
+    /// Whether this container's readiness counts.
+    pub fn count(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|known| known == name),
+        }
+    }
+}
+
+/// Why the environment does not make a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable without default is absent.
+    #[error(
+        "environment variable {name} is missing: the webhook sets it on the containers it injects"
+    )]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A variable has a value that it cannot have.
+    #[error("environment variable {name} is {value:?}, but must be {expected}")]
+    Bad {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads the settings through `lookup`, which is the process's environment but for tests.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first variable that is missing or cannot be what it is.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let vars = Vars(&lookup);
+        let group = vars.required(env::GROUP)?;
+        let group = Group::parse(&group).map_err(|_| ConfigError::Bad {
+            name: env::GROUP,
+            value: group,
+            expected: "a DNS label of at most 63 characters",
+        })?;
+        let passive = lookup(env::PASSIVE_VALUE);
+        Ok(Self {
+            group,
+            namespace: vars.required(env::POD_NAMESPACE)?,
+            params: params(&vars)?,
+            role_label: RoleLabelNames {
+                key: vars.text(env::ROLE_LABEL, contract::ROLE),
+                active: vars.text(env::ACTIVE_VALUE, default::ACTIVE_VALUE),
+                // Set and empty: passive pods go without the label.
+                passive: Some(passive.unwrap_or_else(|| default::PASSIVE_VALUE.to_owned()))
+                    .filter(|value| !value.is_empty()),
+            },
+            containers: match vars.text(env::CONTAINERS, ALL).as_str() {
+                ALL => Containers::All,
+                names => Containers::Named(names.split(',').map(|n| n.trim().to_owned()).collect()),
+            },
+            port: port(&lookup)?,
+            settle_ms: vars.duration_ms(env::SETTLE, default::SETTLE_MS)?,
+            status_dir: vars.optional(env::STATUS_DIR).map(PathBuf::from),
+            notify_url: vars
+                .optional(env::NOTIFY_URL)
+                .map(|url| {
+                    NotifyUrl::parse(&url).ok_or(ConfigError::Bad {
+                        name: env::NOTIFY_URL,
+                        value: url,
+                        expected: "an http URL on localhost, like http://127.0.0.1:8080/role",
+                    })
+                })
+                .transpose()?,
+        })
+    }
+
+    /// Longest time from an attempt to connect to the API server until it is given up: requests
+    /// get a fifth of the lease duration, and a retry on another connection must fit in.
+    pub fn connect_timeout_ms(&self) -> u64 {
+        (self.params.lease_duration_ms / 10).clamp(250, 3_000)
+    }
+}
+
+/// The port of the HTTP server, which the probe needs as well.
+///
+/// # Errors
+/// [`ConfigError`] if the variable holds something else than a port.
+pub fn port(lookup: impl Fn(&str) -> Option<String>) -> Result<u16, ConfigError> {
+    let Some(value) = Vars(&lookup).optional(env::PORT) else {
+        return Ok(contract::SIDECAR_PORT);
+    };
+    let port = value.parse().ok().filter(|port| *port > 0);
+    port.ok_or(ConfigError::Bad {
+        name: env::PORT,
+        value,
+        expected: "a port, 1 to 65535",
+    })
+}
+
+/// Value of the variable for containers that stands for each of them.
+const ALL: &str = "all";
+
+fn params<F: Fn(&str) -> Option<String>>(vars: &Vars<'_, F>) -> Result<Params, ConfigError> {
+    let uid = vars.required(env::POD_UID)?;
+    let lease_ms = vars.duration_ms(env::LEASE_DURATION, default::LEASE_DURATION_MS)?;
+    let lease_range = default::LEASE_DURATION_MS_MIN..=default::LEASE_DURATION_MS_MAX;
+    let bad = |name, ms, expected| ConfigError::Bad {
+        name,
+        value: format_ms(ms),
+        expected,
+    };
+    if !lease_range.contains(&lease_ms) || lease_ms % 1_000 != 0 {
+        return Err(bad(
+            env::LEASE_DURATION,
+            lease_ms,
+            "whole seconds, 3s to 1h",
+        ));
+    }
+    let deadline_ms = vars.duration_ms(env::RENEW_DEADLINE, lease_ms * 2 / 3)?;
+    let retry_ms = vars.duration_ms(env::RETRY_PERIOD, lease_ms * 2 / 15)?;
+    if deadline_ms >= lease_ms {
+        return Err(bad(
+            env::RENEW_DEADLINE,
+            deadline_ms,
+            "shorter than the lease duration",
+        ));
+    }
+    if retry_ms == 0 || retry_ms * 6 >= deadline_ms * 5 {
+        let expected = "longer than 0, and 1.2 times it below the renew deadline";
+        return Err(bad(env::RETRY_PERIOD, retry_ms, expected));
+    }
+    let grace_ms = default::GRACE_PERIOD_S * 1_000 - default::DRAIN_RESERVE_MS;
+    let handover = match vars.text(env::HANDOVER, "seamless").as_str() {
+        "seamless" => Handover::Seamless,
+        "exclusive" => Handover::Exclusive,
+        other => {
+            return Err(ConfigError::Bad {
+                name: env::HANDOVER,
+                value: other.to_owned(),
+                expected: "seamless or exclusive",
+            });
+        }
+    };
+    Ok(Params {
+        jitter_seed: seed(&uid),
+        identity: Identity::new(vars.required(env::POD_NAME)?, uid),
+        owner: vars.optional(env::OWNER),
+        lease_duration_ms: lease_ms,
+        renew_deadline_ms: deadline_ms,
+        retry_period_ms: retry_ms,
+        handover,
+        drain_timeout_ms: vars.duration_ms(env::DRAIN_TIMEOUT, grace_ms)?,
+        unready_grace_ms: vars.duration_ms(env::UNREADY_GRACE, default::UNREADY_GRACE_MS)?,
+    })
+}
+
+/// FNV-1a of the pod's uid: the pods of a group retry at different instants.
+fn seed(uid: &str) -> u64 {
+    uid.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+struct Vars<'a, F>(&'a F);
+
+impl<F: Fn(&str) -> Option<String>> Vars<'_, F> {
+    fn optional(&self, name: &'static str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.optional(name).ok_or(ConfigError::Missing { name })
+    }
+
+    fn text(&self, name: &'static str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn duration_ms(&self, name: &'static str, default_ms: u64) -> Result<u64, ConfigError> {
+        let Some(value) = self.optional(name) else {
+            return Ok(default_ms);
+        };
+        let expected = "a duration like 15s, 1m30s or 500ms";
+        parse_ms(&value).map_err(|_| ConfigError::Bad {
+            name,
+            value,
+            expected,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

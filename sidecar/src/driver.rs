@@ -1,0 +1,110 @@
+//! Drives the elector: hands it the time and the news one by one, sends what it asks for, and says
+//! what came of it.
+//!
+//! Nothing here decides anything about roles. One task, one request in flight, one value
+//! published; every wait is in the one `select!` below.
+
+use crate::api::{Answer, Api};
+use crate::clock::Clock;
+use crate::http::LastCycle;
+use crate::lease::LastLease;
+use crate::published::Publisher;
+use crate::watched::News;
+use election::{Elector, Failure, Input, Mono, Outcome, Request, RequestId};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+/// Longest time from SIGTERM to the end of the process, milliseconds: the kubelet may leave two
+/// seconds in all, if the app has eaten the rest of the grace period.
+const LAST_MS_MAX: u64 = 1_700;
+/// Longest sleep, milliseconds. The runtime's timers stand still while the machine is suspended and
+/// the clock that decides does not: after waking up, it is looked at within this time.
+const SLEEP_MS_MAX: u64 = 1_000;
+
+/// The elector and all that it acts through.
+pub(crate) struct Driver {
+    pub(crate) elector: Elector,
+    pub(crate) clock: Clock,
+    pub(crate) api: Api,
+    pub(crate) publisher: Publisher,
+    pub(crate) last_cycle: LastCycle,
+    pub(crate) last_lease: LastLease,
+}
+
+type InFlight = Pin<Box<dyn Future<Output = (RequestId, Answer)> + Send>>;
+
+impl Driver {
+    /// Runs until `terminated` has resolved and what is left to do then is done.
+    pub(crate) async fn run(
+        mut self,
+        mut news: mpsc::Receiver<News>,
+        terminated: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(terminated);
+        let mut end_at: Option<Mono> = None;
+        let mut in_flight: Option<InFlight> = None;
+        let mut input = Input::Wake;
+        loop {
+            let now = self.clock.now();
+            let step = self.elector.step(now, input);
+            self.publisher.publish(now, &self.elector, step.standing);
+            self.last_cycle.set(now);
+            if end_at.is_some_and(|end_at| step.standing.finished || now >= end_at) {
+                return;
+            }
+            if let Some(request) = step.request {
+                // One that is still there has passed its deadline: it goes, with its connection.
+                in_flight = Some(self.send(now, request));
+            }
+            let wake_at = end_at.map_or(step.wake_at, |end_at| end_at.min(step.wake_at));
+            let wake_ms = wake_at.ms_since(self.clock.now()).min(SLEEP_MS_MAX);
+            // All arms are cancel-safe: what loses the race is asked again in the next round.
+            input = tokio::select! {
+                biased;
+                () = &mut terminated, if end_at.is_none() => {
+                    tracing::info!("SIGTERM: nothing is left to run for");
+                    end_at = Some(self.clock.now() + LAST_MS_MAX);
+                    Input::Terminate
+                }
+                (id, answer) = completion(&mut in_flight) => {
+                    in_flight = None;
+                    if let Some(lease) = answer.lease {
+                        self.last_lease.keep(lease);
+                    }
+                    Input::Done(id, answer.outcome)
+                }
+                Some(news) = news.recv() => match news {
+                    News::Lease(lease) => Input::LeaseSeen(self.last_lease.keep(lease)),
+                    News::Input(input) => input,
+                },
+                () = sleep(Duration::from_millis(wake_ms)) => Input::Wake,
+            };
+        }
+    }
+
+    /// The request as a future that ends at its deadline, whatever happens.
+    fn send(&self, now: Mono, request: Request) -> InFlight {
+        let limit = Duration::from_millis(request.deadline.ms_since(now));
+        let answer = self.api.perform(request.action, &self.last_lease);
+        Box::pin(async move {
+            let lost = || Outcome::Failed(Failure::Lost).into();
+            (
+                request.id,
+                timeout(limit, answer).await.unwrap_or_else(|_| lost()),
+            )
+        })
+    }
+}
+
+/// The end of the request in flight; never, if there is none. Cancel-safe.
+async fn completion(in_flight: &mut Option<InFlight>) -> (RequestId, Answer) {
+    match in_flight {
+        Some(request) => request.await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! The sidecar's own HTTP routes. They read the published state and the clock, and change nothing.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::drain::{self, Limits};
+use crate::metrics::Metrics;
+use crate::published::Published;
+use crate::report;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use common::contract::path;
+use election::{Mono, Role};
+use futures_util::stream;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Requests that may be held at a time: `/drain` and `/events`. Fewer than connections, so that
+/// probes always find one.
+const HELD_MAX: usize = 32;
+const _: () = assert!(HELD_MAX < crate::serve::CONNECTIONS_MAX);
+
+/// What the routes read. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) config: Arc<Config>,
+    pub(crate) states: watch::Receiver<Published>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) last_cycle: LastCycle,
+    pub(crate) held: Arc<Semaphore>,
+}
+
+/// When the driver last completed a cycle. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastCycle(Arc<AtomicU64>);
+
+impl LastCycle {
+    pub(crate) fn set(&self, now: Mono) {
+        self.0.store(now.as_ms(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Mono {
+        Mono::from_ms(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        states: watch::Receiver<Published>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let last_cycle = LastCycle::default();
+        last_cycle.set(clock.now());
+        let held = Arc::new(Semaphore::new(HELD_MAX));
+        Self {
+            config,
+            states,
+            clock,
+            metrics,
+            last_cycle,
+            held,
+        }
+    }
+
+    /// All routes.
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route(path::LIVEZ, get(livez))
+            .route(path::READYZ, get(readyz))
+            .route(path::LEADER, get(leader))
+            .route(path::REPLICA, get(replica))
+            .route(path::STATUS, get(status))
+            .route(path::EVENTS, get(events))
+            .route(path::METRICS, get(metrics))
+            .route(path::DRAIN, get(drain))
+            .route("/", get(contrib))
+            .with_state(self)
+    }
+
+    fn leads(&self) -> bool {
+        let now = self.clock.now();
+        self.states.borrow().leads(now)
+    }
+
+    /// The right to hold a request, if not too many are held.
+    fn hold(&self) -> Option<OwnedSemaphorePermit> {
+        self.held.clone().try_acquire_owned().ok()
+    }
+}
+
+fn too_many() -> Response {
+    let message = format!("{HELD_MAX} requests are held already; try again later\n");
+    (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
+}
+
+/// 200 with the first text if `good`, 503 with the second otherwise.
+fn verdict(good: bool, yes: &'static str, no: &'static str) -> Response {
+    if good {
+        (StatusCode::OK, yes).into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, no).into_response()
+    }
+}
+
+async fn livez(State(app): State<App>) -> Response {
+    let age_ms = app.clock.now().ms_since(app.last_cycle.get());
+    let alive = age_ms <= 2 * app.config.params.lease_duration_ms;
+    verdict(
+        alive,
+        "ok\n",
+        "the loop has not completed a cycle within two lease durations\n",
+    )
+}
+
+async fn readyz(State(app): State<App>) -> Response {
+    let ready = app.states.borrow().standing.role != Role::Starting;
+    verdict(
+        ready,
+        "ok\n",
+        "Lease and pods of the group are not known yet\n",
+    )
+}
+
+async fn leader(State(app): State<App>) -> Response {
+    verdict(app.leads(), "active\n", "passive\n")
+}
+
+async fn replica(State(app): State<App>) -> Response {
+    verdict(!app.leads(), "passive\n", "active\n")
+}
+
+async fn status(State(app): State<App>) -> Response {
+    Json(report::status(&app.states.borrow(), app.clock, &app.config)).into_response()
+}
+
+async fn contrib(State(app): State<App>) -> Response {
+    Json(report::leader(&app.states.borrow())).into_response()
+}
+
+async fn metrics(State(app): State<App>) -> Response {
+    let page = app
+        .metrics
+        .page(&app.states.borrow(), app.clock, &app.config.params);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
+}
+
+async fn drain(State(app): State<App>) -> Response {
+    let Some(_held) = app.hold() else {
+        return too_many();
+    };
+    let params = &app.config.params;
+    let limits = Limits {
+        handover: params.handover,
+        drain_timeout_ms: params.drain_timeout_ms,
+        settle_ms: app.config.settle_ms,
+    };
+    drain::wait(app.states.clone(), app.clock, limits).await;
+    (StatusCode::OK, "drained\n").into_response()
+}
+
+/// The present role, then each change of it.
+async fn events(State(app): State<App>) -> Response {
+    let Some(permit) = app.hold() else {
+        return too_many();
+    };
+    let changes = stream::unfold((app, None, permit), |(mut app, told, permit)| async move {
+        loop {
+            let (now, role) = {
+                let published = app.states.borrow_and_update();
+                let now = app.clock.now();
+                (now, (published.leads(now), published.standing.term))
+            };
+            if told != Some(role) {
+                let report = report::role(&app.states.borrow(), app.clock, &app.config);
+                let event = Event::default().event("role").json_data(report).ok()?;
+                return Some((Ok::<_, Infallible>(event), (app, Some(role), permit)));
+            }
+            // The role may run out without anybody saying so.
+            let valid_for_ms = app.states.borrow().valid_for_ms(now);
+            let runs_out = tokio::time::sleep(std::time::Duration::from_millis(valid_for_ms));
+            tokio::select! {
+                () = runs_out, if valid_for_ms > 0 => {}
+                changed = app.states.changed() => changed.ok()?,
+            }
+        }
+    });
+    Sse::new(changes)
+        .keep_alive(KeepAlive::default())
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests;

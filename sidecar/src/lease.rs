@@ -1,0 +1,179 @@
+//! The Lease: how it is read, and how it is written without losing what others keep in it.
+
+use crate::object::{Meta, Unreadable};
+use common::contract;
+use common::ids::Identity;
+use election::{LeaseView, LeaseWrite, LeaseWriteKind, Record, Version};
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// A Lease as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    /// What the elector sees of it.
+    pub(crate) view: LeaseView,
+    /// All of it: the base of the next write.
+    pub(crate) json: Value,
+}
+
+impl Lease {
+    /// Takes a Lease as the API server sent it.
+    pub(crate) fn read(mut json: Value) -> Result<Self, Unreadable> {
+        if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+            // The API server keeps its own book of these where a write says nothing.
+            metadata.remove("managedFields");
+        }
+        let parts = Parts::deserialize(&json).map_err(Unreadable::Json)?;
+        let version = parts.metadata.version()?;
+        let annotation = |key: &str| parts.metadata.annotation(key);
+        let record = Record {
+            holder: parts
+                .spec
+                .holder_identity
+                .filter(|holder| !holder.is_empty()),
+            term: parts.spec.lease_transitions.map_or(0, u64::from),
+            duration_ms: u64::from(parts.spec.lease_duration_seconds.unwrap_or(0)) * 1_000,
+            renew_time_us: parts
+                .spec
+                .renew_time
+                .and_then(|time| time.parse().ok())
+                .map_or(0, Timestamp::as_microsecond),
+            paused: annotation(contract::PAUSED) == Some("true"),
+            switchover: annotation(contract::SWITCHOVER).map(str::to_owned),
+            owner: annotation(contract::OWNER).map(str::to_owned),
+        };
+        Ok(Self {
+            view: LeaseView { version, record },
+            json,
+        })
+    }
+}
+
+/// The newest Lease that was handed to the elector: its next write builds on it.
+#[derive(Debug, Default)]
+pub(crate) struct LastLease(Option<Lease>);
+
+impl LastLease {
+    /// Keeps `lease` unless a newer one is known: watch events may be late.
+    pub(crate) fn keep(&mut self, lease: Lease) -> LeaseView {
+        let view = lease.view.clone();
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|known| known.view.version <= view.version)
+        {
+            self.0 = Some(lease);
+        }
+        view
+    }
+
+    /// The Lease of this version, if that is the newest one.
+    pub(crate) fn at(&self, version: Version) -> Option<&Value> {
+        self.0
+            .as_ref()
+            .filter(|lease| lease.view.version == version)
+            .map(|lease| &lease.json)
+    }
+}
+
+#[derive(Deserialize)]
+struct Parts {
+    metadata: Meta,
+    #[serde(default)]
+    spec: SpecParts,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SpecParts {
+    holder_identity: Option<String>,
+    lease_duration_seconds: Option<u32>,
+    lease_transitions: Option<u32>,
+    renew_time: Option<String>,
+}
+
+/// The Lease to send: `base` with what the write changes, or a new one.
+pub(crate) fn written(
+    write: &LeaseWrite,
+    base: Option<&Value>,
+    name: &str,
+    namespace: &str,
+    at: Timestamp,
+) -> Value {
+    let mut lease = base.cloned().unwrap_or_else(|| {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": name, "namespace": namespace},
+        })
+    });
+    let fenced = may_fence(write.kind, base);
+    let metadata = section(&mut lease, "metadata");
+    if let Some(version) = write.base {
+        metadata.insert("resourceVersion".to_owned(), json!(version.0.to_string()));
+    }
+    if fenced {
+        section_of(metadata, "labels").insert(contract::LEASE.to_owned(), json!("true"));
+    }
+    if let Some(owner) = &write.owner {
+        section_of(metadata, "annotations").insert(contract::OWNER.to_owned(), json!(owner));
+    }
+    if write.answer_switchover {
+        section_of(metadata, "annotations").remove(contract::SWITCHOVER);
+    }
+    let spec = section(&mut lease, "spec");
+    let mut set = |key: &str, value: Value| spec.insert(key.to_owned(), value);
+    // "" and not null: this is what client-go writes to free a Lease.
+    let holder = write
+        .holder
+        .as_ref()
+        .map(Identity::to_string)
+        .unwrap_or_default();
+    set("holderIdentity", json!(holder));
+    set("leaseTransitions", json!(write.term));
+    set("leaseDurationSeconds", json!(write.duration_ms / 1_000));
+    set("renewTime", json!(micro_time(at)));
+    match write.kind {
+        LeaseWriteKind::Acquire | LeaseWriteKind::Confirm | LeaseWriteKind::Handover => {
+            set("acquireTime", json!(micro_time(at)));
+        }
+        LeaseWriteKind::Renew | LeaseWriteKind::Release => {}
+    }
+    lease
+}
+
+/// Whether this write puts the Lease under the fencing policies: acquisitions do, unless it is
+/// taken from another system's holder, which the policies would lock out.
+fn may_fence(kind: LeaseWriteKind, base: Option<&Value>) -> bool {
+    let acquires = matches!(kind, LeaseWriteKind::Acquire | LeaseWriteKind::Confirm);
+    let holder = base.and_then(|lease| lease.pointer("/spec/holderIdentity")?.as_str());
+    let foreign =
+        holder.is_some_and(|holder| !holder.is_empty() && Identity::parse(holder).is_none());
+    acquires && !foreign
+}
+
+/// RFC 3339 with six digits, the only form that the API server takes as a MicroTime.
+fn micro_time(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+fn section<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    if !object.is_object() {
+        *object = json!({});
+    }
+    // The line above made it one.
+    section_of(object.as_object_mut().expect("an object"), key)
+}
+
+/// The object at `key`; null and whatever else is no object becomes an empty one.
+fn section_of<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let value = parent.entry(key).or_insert_with(|| json!({}));
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut().expect("an object")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use super::*;
+
+fn stored() -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "l-1", "resourceVersion": "77",
+            "labels": {"team": "a"},
+            "annotations": {
+                contract::SWITCHOVER: "any",
+                contract::OWNER: "Deployment/web",
+                "example.com/note": "keep me",
+            },
+            "managedFields": [{"manager": "somebody"}],
+        },
+        "spec": {
+            "holderIdentity": "web-1_u-1",
+            "leaseDurationSeconds": 15,
+            "leaseTransitions": 4,
+            "acquireTime": "2026-01-01T00:00:00.000000Z",
+            "renewTime": "2026-01-01T00:00:05.250000Z",
+            "strategy": "OldestEmulationVersion",
+        },
+    })
+}
+
+fn renewal() -> LeaseWrite {
+    LeaseWrite {
+        kind: LeaseWriteKind::Renew,
+        base: Some(Version(77)),
+        holder: Some(Identity::new("web-1", "u-1")),
+        term: 4,
+        duration_ms: 15_000,
+        owner: Some("Deployment/web".to_owned()),
+        answer_switchover: false,
+    }
+}
+
+fn at() -> Timestamp {
+    "2026-02-03T04:05:06.7Z".parse().unwrap()
+}
+
+#[test]
+fn reads_what_the_elector_needs() {
+    let view = Lease::read(stored()).unwrap().view;
+    assert_eq!(view.version, Version(77));
+    assert_eq!(
+        view.record,
+        Record {
+            holder: Some("web-1_u-1".to_owned()),
+            term: 4,
+            duration_ms: 15_000,
+            renew_time_us: 1_767_225_605_250_000,
+            paused: false,
+            switchover: Some("any".to_owned()),
+            owner: Some("Deployment/web".to_owned()),
+        }
+    );
+}
+
+#[test]
+fn a_free_lease_has_no_holder_however_it_is_written() {
+    for holder in [json!(""), json!(null)] {
+        let mut lease = stored();
+        lease["spec"]["holderIdentity"] = holder;
+        assert_eq!(Lease::read(lease).unwrap().view.record.holder, None);
+    }
+    let empty = json!({"metadata": {"name": "web", "resourceVersion": "1"}});
+    assert_eq!(Lease::read(empty).unwrap().view.record, Record::default());
+}
+
+#[test]
+fn a_renewal_keeps_everything_that_is_not_its_own() {
+    let base = Lease::read(stored()).unwrap().json;
+    let lease = written(&renewal(), Some(&base), "web", "shop", at());
+    let mut expected = stored();
+    expected["spec"]["renewTime"] = json!("2026-02-03T04:05:06.700000Z");
+    expected["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("managedFields");
+    assert_eq!(lease, expected);
+}
+
+#[test]
+fn an_acquisition_says_when_and_is_fenced() {
+    let write = LeaseWrite {
+        kind: LeaseWriteKind::Acquire,
+        term: 5,
+        ..renewal()
+    };
+    let lease = written(&write, Some(&stored()), "web", "shop", at());
+    assert_eq!(lease["spec"]["acquireTime"], "2026-02-03T04:05:06.700000Z");
+    assert_eq!(lease["spec"]["leaseTransitions"], 5);
+    assert_eq!(
+        lease["metadata"]["labels"],
+        json!({"team": "a", contract::LEASE: "true"})
+    );
+    assert_eq!(lease["metadata"]["resourceVersion"], "77");
+}
+
+#[test]
+fn a_lease_of_another_system_is_not_fenced() {
+    let write = LeaseWrite {
+        kind: LeaseWriteKind::Acquire,
+        term: 5,
+        ..renewal()
+    };
+    let mut foreign = stored();
+    foreign["spec"]["holderIdentity"] = json!("controller-host");
+    let lease = written(&write, Some(&foreign), "web", "shop", at());
+    assert_eq!(lease["metadata"]["labels"], json!({"team": "a"}));
+}
+
+#[test]
+fn creates_a_lease_that_is_not_there() {
+    let write = LeaseWrite {
+        kind: LeaseWriteKind::Acquire,
+        base: None,
+        term: 1,
+        ..renewal()
+    };
+    let lease = written(&write, None, "web", "shop", at());
+    assert_eq!(
+        lease,
+        json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": "web", "namespace": "shop",
+                "labels": {contract::LEASE: "true"},
+                "annotations": {contract::OWNER: "Deployment/web"},
+            },
+            "spec": {
+                "holderIdentity": "web-1_u-1",
+                "leaseDurationSeconds": 15,
+                "leaseTransitions": 1,
+                "acquireTime": "2026-02-03T04:05:06.700000Z",
+                "renewTime": "2026-02-03T04:05:06.700000Z",
+            },
+        })
+    );
+}
+
+#[test]
+fn a_release_frees_it_and_answers_a_switchover() {
+    let write = LeaseWrite {
+        kind: LeaseWriteKind::Release,
+        holder: None,
+        answer_switchover: true,
+        ..renewal()
+    };
+    let lease = written(&write, Some(&stored()), "web", "shop", at());
+    assert_eq!(lease["spec"]["holderIdentity"], "");
+    assert_eq!(lease["spec"]["acquireTime"], "2026-01-01T00:00:00.000000Z");
+    assert_eq!(
+        lease["metadata"]["annotations"].get(contract::SWITCHOVER),
+        None
+    );
+}
+
+#[test]
+fn a_late_event_does_not_replace_the_base_of_the_next_write() {
+    let mut last = LastLease::default();
+    let of_version = |version: &str| {
+        let mut lease = stored();
+        lease["metadata"]["resourceVersion"] = json!(version);
+        Lease::read(lease).unwrap()
+    };
+    last.keep(of_version("78"));
+    last.keep(of_version("77"));
+    assert!(last.at(Version(77)).is_none());
+    assert!(last.at(Version(78)).is_some());
+}

@@ -1,0 +1,192 @@
+//! What this sidecar says about itself: one value, written by the driver alone, which the HTTP
+//! server, the role file and the notifications read.
+//!
+//! Whether this pod leads is never stored: readers ask [`Published::leads`] with the time.
+
+use election::{Elector, Mono, Peer, Role, Standing};
+use tokio::sync::watch;
+
+/// The state after a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Where this pod stands. Its role may have run out since; see [`Published::leads`].
+    pub(crate) standing: Standing,
+    /// holderIdentity of the Lease.
+    pub(crate) holder: Option<String>,
+    /// The group.
+    pub(crate) peers: Vec<Peer>,
+    /// When the Lease was first seen as it is.
+    pub(crate) observed_since: Option<Mono>,
+    /// When this pod last had the role or traffic, if it has neither now.
+    pub(crate) left_at: Option<Mono>,
+    /// How often the role came or went.
+    pub(crate) transitions: u64,
+}
+
+impl Published {
+    /// What is said before the first step.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            standing: Standing {
+                role: Role::Starting,
+                term: 0,
+                valid_until: Mono::ZERO,
+                holds_traffic: false,
+                finished: false,
+            },
+            holder: None,
+            peers: Vec::new(),
+            observed_since: None,
+            left_at: None,
+            transitions: 0,
+        }
+    }
+
+    /// Whether this pod leads at `now`. True is a promise; the driver may be late, the time is not.
+    pub(crate) fn leads(&self, now: Mono) -> bool {
+        self.standing.role.leads() && now < self.standing.valid_until
+    }
+
+    /// How long the role is still valid, milliseconds; 0 without it.
+    pub(crate) fn valid_for_ms(&self, now: Mono) -> u64 {
+        if self.leads(now) {
+            self.standing.valid_until.ms_since(now)
+        } else {
+            0
+        }
+    }
+
+    /// `active` or `passive`.
+    pub(crate) fn role(&self, now: Mono) -> &'static str {
+        if self.leads(now) { ACTIVE } else { PASSIVE }
+    }
+
+    /// Whether the role or traffic is here at `now`.
+    fn serves(&self, now: Mono) -> bool {
+        self.leads(now) || self.standing.holds_traffic
+    }
+}
+
+/// The role of the leader, in HTTP answers, files and notifications.
+pub(crate) const ACTIVE: &str = "active";
+/// The role of every other pod.
+pub(crate) const PASSIVE: &str = "passive";
+
+/// The writing end.
+pub(crate) struct Publisher {
+    sender: watch::Sender<Published>,
+}
+
+impl Publisher {
+    pub(crate) fn new() -> Self {
+        Self {
+            sender: watch::Sender::new(Published::nothing()),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Published> {
+        self.sender.subscribe()
+    }
+
+    /// Says what a step has changed. Readers are woken only by changes.
+    pub(crate) fn publish(&mut self, now: Mono, elector: &Elector, standing: Standing) {
+        let mut changed = None;
+        self.sender.send_if_modified(|old| {
+            let mut new = Published {
+                standing,
+                holder: elector.holder().map(str::to_owned),
+                peers: elector.peers(),
+                observed_since: old.observed_since,
+                left_at: old.left_at,
+                transitions: old.transitions,
+            };
+            let observed_age_ms = elector.observed_age_ms(now);
+            if old.observed_since.map(|since| now.ms_since(since)) != observed_age_ms {
+                new.observed_since =
+                    observed_age_ms.map(|ms| Mono::from_ms(now.as_ms().saturating_sub(ms)));
+            }
+            if new.serves(now) {
+                new.left_at = None;
+            } else if old.left_at.is_none() && (old.standing.role.leads() || old.serves(now)) {
+                new.left_at = Some(now);
+            }
+            if old.standing.role.leads() != new.standing.role.leads() {
+                new.transitions += 1;
+            }
+            let modified = *old != new;
+            if modified {
+                changed = Some((old.standing, new.standing));
+                *old = new;
+            }
+            modified
+        });
+        // After the state, never before it: a log that blocks must not hold the role up.
+        if let Some((before, after)) = changed {
+            tell(before, after);
+        }
+    }
+}
+
+/// One line a role change.
+fn tell(before: Standing, after: Standing) {
+    if before.role == after.role {
+        return;
+    }
+    let (term, holds_traffic) = (after.term, after.holds_traffic);
+    match after.role {
+        Role::Starting => {}
+        Role::Standby if before.role == Role::Starting => {
+            tracing::info!(role = PASSIVE, term, "this pod takes part in the election");
+        }
+        Role::Standby => {
+            tracing::info!(
+                role = PASSIVE,
+                term,
+                holds_traffic,
+                "this pod is passive now"
+            );
+        }
+        Role::Leader => tracing::info!(role = ACTIVE, term, "this pod is active now"),
+        Role::Draining => {
+            tracing::info!(
+                role = ACTIVE,
+                term,
+                "this pod is on its way out and hands over"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A leader of term 3 until `valid_until_ms`.
+    pub(crate) fn leading(valid_until_ms: u64) -> Published {
+        let standing = Standing {
+            role: Role::Leader,
+            term: 3,
+            valid_until: Mono::from_ms(valid_until_ms),
+            holds_traffic: true,
+            finished: false,
+        };
+        Published {
+            standing,
+            ..Published::nothing()
+        }
+    }
+
+    #[test]
+    fn the_role_ends_with_its_time_and_not_with_the_next_step() {
+        let published = leading(1_000);
+        let at = |ms| {
+            (
+                published.role(Mono::from_ms(ms)),
+                published.valid_for_ms(Mono::from_ms(ms)),
+            )
+        };
+        assert_eq!(at(999), (ACTIVE, 1));
+        assert_eq!(at(1_000), (PASSIVE, 0));
+        assert_eq!(at(2_000), (PASSIVE, 0));
+    }
+}

@@ -1,0 +1,128 @@
+//! The role file: three lines that an app can read at any time, replaced as a whole.
+
+use crate::clock::{Clock, wall_time_at};
+use crate::published::{PASSIVE, Published};
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// Name of the file in the status folder.
+const NAME: &str = "role";
+/// Name under which its next content is written.
+const NEXT_NAME: &str = ".role.next";
+
+/// A role file that could not be replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("write the role file in {folder:?}: {source}")]
+pub struct RoleFileError {
+    folder: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Says passive, before anything else is known: what an earlier run wrote is over.
+pub(crate) fn clear(folder: &Path) -> Result<(), RoleFileError> {
+    replace(folder, &content(&Published::nothing(), Clock::boottime()))
+}
+
+/// Keeps the file up to date until the driver ends. The latest state wins.
+pub(crate) async fn keep(folder: PathBuf, mut states: watch::Receiver<Published>, clock: Clock) {
+    let mut written = content(&Published::nothing(), clock);
+    let mut more = true;
+    while more {
+        more = states.changed().await.is_ok();
+        let next = content(&states.borrow_and_update(), clock);
+        if next == written {
+            continue;
+        }
+        written = next.clone();
+        let folder = folder.clone();
+        // A disk may hang; the runtime's one thread must not.
+        let replaced = tokio::task::spawn_blocking(move || replace(&folder, &next)).await;
+        match replaced {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "apps read an outdated role; its valid-until ends it");
+            }
+            Err(error) => tracing::error!(%error, "writing the role file was cut short"),
+        }
+    }
+}
+
+fn content(published: &Published, clock: Clock) -> String {
+    let now = clock.now();
+    let (role, term) = (published.role(now), published.standing.term);
+    let valid_until = if role == PASSIVE {
+        String::new()
+    } else {
+        format!("{:.3}", wall_time_at(clock, published.standing.valid_until))
+    };
+    format!("role={role}\nterm={term}\nvalid-until={valid_until}\n")
+}
+
+fn replace(folder: &Path, content: &str) -> Result<(), RoleFileError> {
+    let next = folder.join(NEXT_NAME);
+    std::fs::write(&next, content)
+        .and_then(|()| std::fs::rename(&next, folder.join(NAME)))
+        .map_err(|source| RoleFileError {
+            folder: folder.to_owned(),
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::published::tests::leading;
+    use election::Mono;
+    use k8s_openapi::jiff::Timestamp;
+
+    fn lines(text: &str) -> Vec<(&str, &str)> {
+        text.lines()
+            .map(|line| line.split_once('=').unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn an_active_pod_says_until_when() {
+        let clock = Clock::boottime();
+        let until = clock.now() + 10_000;
+        let text = content(&leading(until.as_ms()), clock);
+        let lines = lines(&text);
+        assert_eq!(lines[..2], [("role", "active"), ("term", "3")]);
+        assert_eq!(lines[2].0, "valid-until");
+        let ahead = Timestamp::now()
+            .until(lines[2].1.parse::<Timestamp>().unwrap())
+            .unwrap();
+        assert!((9.0..=10.1).contains(&ahead.total(k8s_openapi::jiff::Unit::Second).unwrap()));
+    }
+
+    #[test]
+    fn a_role_that_has_run_out_is_passive() {
+        assert_eq!(
+            content(&leading(1), Clock::boottime()),
+            "role=passive\nterm=3\nvalid-until=\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_last_state_is_written_before_the_end() {
+        let folder = std::env::temp_dir().join(format!("role-file-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(NAME), "role=active\n").unwrap();
+        clear(&folder).unwrap();
+        let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
+        assert_eq!(read(), "role=passive\nterm=0\nvalid-until=\n");
+
+        let clock = Clock::boottime();
+        let sender = watch::Sender::new(Published::nothing());
+        let keeper = tokio::spawn(keep(folder.clone(), sender.subscribe(), clock));
+        sender.send_replace(leading(u64::MAX / 2));
+        sender.send_replace(leading(Mono::ZERO.as_ms()));
+        drop(sender);
+        keeper.await.unwrap();
+        assert_eq!(read(), "role=passive\nterm=3\nvalid-until=\n");
+        assert!(!folder.join(NEXT_NAME).exists());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,338 @@
+//! Lists a resource once and follows it from there, for good.
+//!
+//! A watch that ends is resumed where it ended; only when the API server has forgotten that place,
+//! or keeps failing at it, is the resource listed again. Watches that fall silent are ended here:
+//! the API server sends a bookmark about once a minute.
+
+use crate::client::{self, NoAnswer, Reply};
+use crate::lines::{LineTooLong, Lines};
+use crate::metrics::Metrics;
+use crate::object::{self, Unreadable};
+use crate::refusals::cure;
+use crate::watched::{News, Watched, version_of};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use kube::Client;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+/// Objects of one page of a list: bounds the memory that a large namespace takes.
+const PAGE_OBJECTS: u32 = 100;
+/// Pages of one list; a resource with more objects is not listed.
+const PAGES_MAX: u32 = 1_000;
+/// Longest time for one page, and for a watch to open, milliseconds.
+const ANSWER_MS_MAX: u64 = 10_000;
+/// A watch on which nothing has come for this long is taken for dead, milliseconds: one bookmark
+/// of about one a minute may be late. Resuming one that was alive costs a request and loses nothing.
+const SILENCE_MS_MAX: u64 = 100_000;
+/// How long the API server keeps a watch open, seconds; differs from pod to pod by the spread, lest
+/// all come back at once.
+const WATCH_S: u64 = 270;
+const WATCH_SPREAD_S: u64 = 60;
+/// First and longest wait after a failure, milliseconds.
+const RETRY_MS: u64 = 100;
+const RETRY_MS_MAX: u64 = 2_000;
+/// First wait where a right is missing that comes with an annotation, milliseconds: the webhook
+/// grants it within this time.
+const GRANT_MS: u64 = 2_000;
+/// Longest wait where a right is missing, milliseconds.
+const FORBIDDEN_MS_MAX: u64 = 30_000;
+/// Failures in a row after which the place is given up and the resource is listed again.
+const RESUMES_MAX: u32 = 5;
+
+/// Follows one resource.
+pub(crate) struct Watch<W> {
+    client: Client,
+    watched: W,
+    metrics: Arc<Metrics>,
+    news: mpsc::Sender<News>,
+    /// Where to resume; `None`: list first.
+    place: Option<String>,
+    /// The watch that is open has brought an event.
+    heard: bool,
+    /// People were told that it fails.
+    troubled: bool,
+}
+
+/// Why a list or watch ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("nobody listens any more")]
+    Unheard,
+    #[error("the watch is over")]
+    Over,
+    #[error("no event and no bookmark for {} s", SILENCE_MS_MAX / 1_000)]
+    Silent,
+    #[error("no answer within {} s", ANSWER_MS_MAX / 1_000)]
+    Late,
+    #[error("the API server has forgotten the place")]
+    Expired,
+    #[error("status {}: {}", .0.status.as_u16(), .0.message())]
+    Status(Reply),
+    #[error("error event: {0}")]
+    ErrorEvent(String),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    #[error("the connection broke: {0}")]
+    Broken(#[source] Box<kube::Error>),
+    #[error(transparent)]
+    LineTooLong(#[from] LineTooLong),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("more than {} objects", PAGES_MAX * PAGE_OBJECTS)]
+    TooMany,
+}
+
+impl<W: Watched> Watch<W> {
+    pub(crate) fn new(
+        client: Client,
+        watched: W,
+        metrics: Arc<Metrics>,
+        news: mpsc::Sender<News>,
+    ) -> Self {
+        Self {
+            client,
+            watched,
+            metrics,
+            news,
+            place: None,
+            heard: false,
+            troubled: false,
+        }
+    }
+
+    /// Runs until nobody listens to the news.
+    pub(crate) async fn run(mut self) {
+        let mut failures: u32 = 0;
+        loop {
+            let Err(ended) = self.once().await else {
+                continue;
+            };
+            if self.heard {
+                failures = 0;
+            }
+            match ended {
+                Ended::Unheard => return,
+                // The usual end after some minutes.
+                Ended::Over | Ended::Silent if self.heard => continue,
+                Ended::Expired | Ended::ErrorEvent(_) => self.place = None,
+                _ if failures >= RESUMES_MAX => self.place = None,
+                _ => {}
+            }
+            self.tell(&ended, failures);
+            let wait_ms = self.wait_ms(&ended, failures);
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = sleep(Duration::from_millis(wait_ms)) => {}
+                () = self.news.closed() => return,
+            }
+        }
+    }
+
+    /// Lists, or follows until the watch ends.
+    async fn once(&mut self) -> Result<(), Ended> {
+        self.heard = false;
+        match self.place.clone() {
+            None => self.list().await,
+            Some(place) => self.follow(&place).await,
+        }
+    }
+
+    /// One line when trouble lasts, and one when it is over.
+    fn tell(&mut self, ended: &Ended, failures: u32) {
+        let resource = W::RESOURCE;
+        if failures == 0 || self.troubled {
+            // A first failure is repeated at once, and mostly stays the only one.
+            tracing::debug!(resource, error = %ended, failures, "watching ended");
+            return;
+        }
+        match ended {
+            Ended::Status(reply) if reply.status == StatusCode::FORBIDDEN => {
+                if !W::ALWAYS_ALLOWED {
+                    return;
+                }
+                let cure = cure(reply.status, &reply.message(), self.watched.config());
+                tracing::warn!(resource, error = %ended, cure, "no right to watch; trying again");
+            }
+            _ => tracing::warn!(resource, error = %ended, "watching fails; trying again"),
+        }
+        self.troubled = true;
+    }
+
+    fn wait_ms(&self, ended: &Ended, failures: u32) -> u64 {
+        let (first_ms, max_ms) = match forbidden(ended) {
+            true if W::ALWAYS_ALLOWED => (RETRY_MS, FORBIDDEN_MS_MAX),
+            true => (GRANT_MS, FORBIDDEN_MS_MAX),
+            false => (RETRY_MS, RETRY_MS_MAX),
+        };
+        let wait_ms = first_ms.saturating_mul(1 << failures.min(16)).min(max_ms);
+        // Between three quarters and all of it, differently from pod to pod and time to time.
+        let seed = self.watched.config().params.jitter_seed;
+        let spread = seed.rotate_left(failures.wrapping_mul(8)) % 256;
+        wait_ms - wait_ms / 4 * spread / 256
+    }
+
+    async fn list(&mut self) -> Result<(), Ended> {
+        self.metrics.watch_begins(W::RESOURCE, "list");
+        let mut objects = Vec::new();
+        let mut token = String::new();
+        for _ in 0..PAGES_MAX {
+            let url = self.url(&format!("limit={PAGE_OBJECTS}"), ("continue", &token));
+            let page: Page<W::Object> = object::read(&self.page(&url).await?.body)?;
+            let items = page.items.into_iter().flatten();
+            objects.extend(items.filter(|object| self.watched.picks(object)));
+            token = page.metadata.r#continue.unwrap_or_default();
+            if token.is_empty() {
+                let place = page.metadata.resource_version;
+                let version = object::version(&place)?;
+                let news = self.watched.listed(objects, version)?;
+                self.send(news).await?;
+                self.place = Some(place);
+                return Ok(());
+            }
+        }
+        Err(Ended::TooMany)
+    }
+
+    async fn page(&self, url: &str) -> Result<Reply, Ended> {
+        let call = client::call(&self.client, client::request(Method::GET, url, None));
+        let reply = within(ANSWER_MS_MAX, call).await.ok_or(Ended::Late)??;
+        if reply.status.is_success() {
+            Ok(reply)
+        } else {
+            Err(refused(reply))
+        }
+    }
+
+    /// Follows from `place` until the watch ends. What was heard is noted along the way.
+    async fn follow(&mut self, place: &str) -> Result<(), Ended> {
+        self.metrics.watch_begins(W::RESOURCE, "watch");
+        let seconds = WATCH_S + self.watched.config().params.jitter_seed % WATCH_SPREAD_S;
+        let query = format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}");
+        let url = self.url(&query, ("resourceVersion", place));
+        let open = client::open(&self.client, client::request(Method::GET, &url, None));
+        let response = within(ANSWER_MS_MAX, open).await.ok_or(Ended::Late)??;
+        if response.status() != StatusCode::OK {
+            let reply = within(ANSWER_MS_MAX, client::whole(response)).await;
+            return Err(refused(reply.ok_or(Ended::Late)??));
+        }
+        let mut body = response.into_body();
+        let mut lines = Lines::default();
+        loop {
+            let frame = within(SILENCE_MS_MAX, body.frame())
+                .await
+                .ok_or(Ended::Silent)?;
+            let frame = frame
+                .ok_or(Ended::Over)?
+                .map_err(|error| Ended::Broken(Box::new(error)))?;
+            let Ok(chunk) = frame.into_data() else {
+                continue;
+            };
+            lines.push(&chunk)?;
+            while let Some(line) = lines.line() {
+                let news = self.event(line)?;
+                self.hear();
+                if let Some(news) = news {
+                    self.send(news).await?;
+                }
+            }
+        }
+    }
+
+    /// One line of a watch.
+    fn event(&mut self, line: &[u8]) -> Result<Option<News>, Ended> {
+        let event: Event<'_> = serde_json::from_slice(line).map_err(Unreadable::Json)?;
+        let object = event.object.get().as_bytes();
+        if event.r#type == "ERROR" {
+            let error: ErrorObject = object::read(object)?;
+            return Err(if error.code == StatusCode::GONE.as_u16() {
+                Ended::Expired
+            } else {
+                Ended::ErrorEvent(error.message)
+            });
+        }
+        let (place, version) = version_of(object)?;
+        let news = match event.r#type {
+            "ADDED" | "MODIFIED" => self.watched.changed(object::read(object)?)?,
+            "DELETED" => self.watched.gone(object::read(object)?, version),
+            _ => None,
+        };
+        self.place = Some(place);
+        Ok(news)
+    }
+
+    fn hear(&mut self) {
+        self.heard = true;
+        if std::mem::take(&mut self.troubled) {
+            tracing::info!(resource = W::RESOURCE, "watching works again");
+        }
+    }
+
+    fn url(&self, query: &str, (key, value): (&str, &str)) -> String {
+        let (path, selector) = (self.watched.path(), self.watched.selector());
+        let mut url = format!("{path}?{query}");
+        if !selector.is_empty() {
+            url.push_str(&format!("&{selector}"));
+        }
+        // Versions and tokens consist of characters that a query may hold as they are.
+        if !value.is_empty() {
+            url.push_str(&format!("&{key}={value}"));
+        }
+        url
+    }
+
+    async fn send(&self, news: News) -> Result<(), Ended> {
+        self.news.send(news).await.map_err(|_| Ended::Unheard)
+    }
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    metadata: PageMeta,
+    // An empty list may be null.
+    items: Option<Vec<T>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMeta {
+    resource_version: String,
+    r#continue: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    r#type: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorObject {
+    code: u16,
+    message: String,
+}
+
+fn forbidden(ended: &Ended) -> bool {
+    matches!(ended, Ended::Status(reply) if reply.status == StatusCode::FORBIDDEN)
+}
+
+fn refused(reply: Reply) -> Ended {
+    if reply.status == StatusCode::GONE {
+        Ended::Expired
+    } else {
+        Ended::Status(reply)
+    }
+}
+
+async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
+    timeout(Duration::from_millis(ms), future).await.ok()
+}
+
+#[cfg(test)]
+mod tests;

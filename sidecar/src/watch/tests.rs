@@ -1,0 +1,357 @@
+use super::*;
+use crate::watched::{GroupPods, GroupServices, TheLease};
+use bytes::Bytes;
+use election::{Input, Version};
+use futures_util::stream;
+use futures_util::{StreamExt, TryStreamExt};
+use http::Request;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use kube::client::Body;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Mutex;
+use tokio::time::Instant;
+
+/// One answer of the scripted server.
+struct Scripted {
+    /// Part of the URL that must ask for it.
+    asked: &'static str,
+    status: u16,
+    body: Vec<u8>,
+    /// Size of the chunks that it comes in.
+    chunk_bytes: usize,
+    /// Whether the connection then stays open, in silence.
+    stays_open: bool,
+}
+
+fn answer(asked: &'static str, status: u16, body: &Value) -> Scripted {
+    let body = body.to_string().into_bytes();
+    Scripted {
+        asked,
+        status,
+        body,
+        chunk_bytes: usize::MAX,
+        stays_open: false,
+    }
+}
+
+fn events(asked: &'static str, events: &[Value]) -> Scripted {
+    let body = events
+        .iter()
+        .flat_map(|event| format!("{event}\n").into_bytes())
+        .collect();
+    Scripted {
+        asked,
+        status: 200,
+        body,
+        chunk_bytes: usize::MAX,
+        stays_open: false,
+    }
+}
+
+/// The news that a watch gives while the server follows the script; then the server is silent.
+struct Scene {
+    news: mpsc::Receiver<News>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+fn scene<W: Watched>(watched: W, script: Vec<Scripted>) -> Scene {
+    let script = Arc::new(Mutex::new(VecDeque::from(script)));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let url = request.uri().to_string();
+        log.lock().unwrap().push(url.clone());
+        let next = script.lock().unwrap().pop_front();
+        async move {
+            let Some(next) = next else {
+                return std::future::pending().await;
+            };
+            assert!(url.contains(next.asked), "{url} instead of {}", next.asked);
+            let chunk_bytes = next.chunk_bytes.min(next.body.len().max(1));
+            let chunks: Vec<Bytes> = next
+                .body
+                .chunks(chunk_bytes)
+                .map(Bytes::copy_from_slice)
+                .collect();
+            let rest = if next.stays_open {
+                stream::pending().left_stream()
+            } else {
+                stream::empty().right_stream()
+            };
+            let body = stream::iter(chunks).chain(rest).map(Ok::<_, Infallible>);
+            let body = StreamBody::new(body.map_ok(Frame::data));
+            Ok::<_, Infallible>(
+                http::Response::builder()
+                    .status(next.status)
+                    .body(body)
+                    .unwrap(),
+            )
+        }
+    });
+    let (sender, news) = mpsc::channel(8);
+    let client = Client::new(service, "shop");
+    tokio::spawn(Watch::new(client, watched, Arc::default(), sender).run());
+    Scene { news, asked }
+}
+
+impl Scene {
+    async fn input(&mut self) -> Input {
+        match self.news.recv().await.unwrap() {
+            News::Lease(lease) => Input::LeaseSeen(lease.view),
+            News::Input(input) => input,
+        }
+    }
+
+    /// The pod of the next news, and its version.
+    async fn pod(&mut self) -> (String, u64) {
+        match self.input().await {
+            Input::PodSeen(pod) => (pod.uid, pod.version.0),
+            other => panic!("{other:?} is no pod"),
+        }
+    }
+
+    async fn listed_pods(&mut self) -> Vec<String> {
+        match self.input().await {
+            Input::PodsListed(pods) => pods.into_iter().map(|pod| pod.uid).collect(),
+            other => panic!("{other:?} is no list"),
+        }
+    }
+
+    fn lists(&self) -> usize {
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|url| !url.contains("watch=true"))
+            .count()
+    }
+}
+
+fn config() -> Arc<crate::Config> {
+    Arc::new(crate::tests::config())
+}
+
+fn pods() -> GroupPods {
+    GroupPods(config())
+}
+
+fn pod(uid: &str, version: u64) -> Value {
+    json!({"metadata": {"name": uid, "uid": uid, "resourceVersion": version.to_string()}})
+}
+
+fn event(kind: &str, object: Value) -> Value {
+    json!({"type": kind, "object": object})
+}
+
+fn list(version: u64, items: &[Value]) -> Value {
+    json!({"metadata": {"resourceVersion": version.to_string()}, "items": items})
+}
+
+const LIST: &str =
+    "/api/v1/namespaces/shop/pods?limit=100&labelSelector=active-passive.dev%2Fgroup%3Dweb";
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_followed_from_its_version_however_its_bytes_arrive() {
+    let changes = [
+        event("MODIFIED", pod("a", 11)),
+        event(
+            "BOOKMARK",
+            json!({"kind": "Pod", "metadata": {"resourceVersion": "15"}}),
+        ),
+        event("DELETED", pod("b", 16)),
+    ];
+    for chunk_bytes in [1, 7, 64] {
+        let mut scene = scene(
+            pods(),
+            vec![
+                answer(LIST, 200, &list(10, &[pod("a", 5), pod("b", 6)])),
+                Scripted {
+                    chunk_bytes,
+                    ..events("resourceVersion=10", &changes)
+                },
+                events("resourceVersion=16", &[event("ADDED", pod("c", 17))]),
+            ],
+        );
+        assert_eq!(scene.listed_pods().await, ["a", "b"]);
+        assert_eq!(scene.pod().await, ("a".to_owned(), 11));
+        assert_eq!(scene.input().await, Input::PodGone("b".to_owned()));
+        assert_eq!(scene.pod().await, ("c".to_owned(), 17));
+        assert_eq!(scene.lists(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_lists_come_in_pages() {
+    let mut first = list(0, &[pod("a", 5)]);
+    first["metadata"]["continue"] = json!("abc");
+    let pages = vec![
+        answer("limit=100", 200, &first),
+        answer("continue=abc", 200, &list(10, &[pod("b", 6)])),
+    ];
+    assert_eq!(scene(pods(), pages).listed_pods().await, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_place_leads_to_a_new_list() {
+    let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
+    for refusal in [
+        events("resourceVersion=10", &[event("ERROR", gone.clone())]),
+        answer("resourceVersion=10", 410, &gone),
+    ] {
+        let script = vec![
+            answer(LIST, 200, &list(10, &[pod("a", 5)])),
+            refusal,
+            answer(LIST, 200, &list(30, &[pod("b", 25)])),
+        ];
+        let mut scene = scene(pods(), script);
+        assert_eq!(scene.listed_pods().await, ["a"]);
+        assert_eq!(scene.listed_pods().await, ["b"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_watch_is_resumed_without_a_list() {
+    let half = br#"{"type":"MODIFIED","object":{"metad"#.to_vec();
+    let mut scene = scene(
+        pods(),
+        vec![
+            answer(LIST, 200, &list(10, &[])),
+            Scripted {
+                body: half,
+                ..events("resourceVersion=10", &[])
+            },
+            answer("resourceVersion=10", 503, &json!({"message": "starting"})),
+            events("resourceVersion=10", &[event("ADDED", pod("a", 12))]),
+        ],
+    );
+    assert!(scene.listed_pods().await.is_empty());
+    assert_eq!(scene.pod().await, ("a".to_owned(), 12));
+    assert_eq!(scene.lists(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_watch_is_opened_again() {
+    let mut scene = scene(
+        pods(),
+        vec![
+            answer(LIST, 200, &list(10, &[])),
+            Scripted {
+                stays_open: true,
+                ..events("resourceVersion=10", &[])
+            },
+            events("resourceVersion=10", &[event("ADDED", pod("a", 12))]),
+        ],
+    );
+    assert!(scene.listed_pods().await.is_empty());
+    let began = Instant::now();
+    assert_eq!(scene.pod().await, ("a".to_owned(), 12));
+    let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap();
+    assert!(
+        (SILENCE_MS_MAX..SILENCE_MS_MAX + RETRY_MS_MAX).contains(&waited_ms),
+        "{waited_ms}"
+    );
+}
+
+/// A server that ends each watch at once must not be asked in a tight loop.
+#[tokio::test(start_paused = true)]
+async fn watches_that_end_at_once_are_opened_ever_more_slowly() {
+    let script: Vec<Scripted> = std::iter::once(answer(LIST, 200, &list(10, &[])))
+        .chain((0..6).map(|_| events("resourceVersion=10", &[])))
+        .chain([answer(LIST, 200, &list(20, &[pod("b", 15)]))])
+        .collect();
+    let mut scene = scene(pods(), script);
+    assert!(scene.listed_pods().await.is_empty());
+    let began = Instant::now();
+    assert_eq!(
+        scene.listed_pods().await,
+        ["b"],
+        "after some failures the place is given up"
+    );
+    assert!(
+        began.elapsed() > Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absent_lease_is_told_with_the_version_of_the_list() {
+    let lease = json!({
+        "metadata": {"name": "web", "resourceVersion": "12"},
+        "spec": {"holderIdentity": "web-1_u-1", "leaseTransitions": 1},
+    });
+    let mut removed = lease.clone();
+    removed["metadata"]["resourceVersion"] = json!("20");
+    let mut scene = scene(
+        TheLease(config()),
+        vec![
+            answer(
+                "leases?limit=100&fieldSelector=metadata.name%3Dweb",
+                200,
+                &list(10, &[]),
+            ),
+            events(
+                "watch=true",
+                &[event("ADDED", lease), event("DELETED", removed)],
+            ),
+        ],
+    );
+    assert_eq!(scene.input().await, Input::LeaseAbsent(Version(10)));
+    let Input::LeaseSeen(view) = scene.input().await else {
+        panic!("no Lease")
+    };
+    assert_eq!(view.record.holder.as_deref(), Some("web-1_u-1"));
+    assert_eq!(scene.input().await, Input::LeaseAbsent(Version(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_services_of_the_group_are_told_about_and_when_they_leave_it() {
+    let service = |name: &str, version: u64, group: &str| {
+        json!({"metadata": {
+            "name": name, "resourceVersion": version.to_string(),
+            "annotations": {common::contract::GROUP: group},
+        }})
+    };
+    let forbidden = json!({"message": "services is forbidden"});
+    let mut scene = scene(
+        GroupServices::new(config()),
+        vec![
+            answer("services?limit=100", 403, &forbidden),
+            answer("services?limit=100", 403, &forbidden),
+            answer(
+                "services?limit=100",
+                200,
+                &list(10, &[service("web", 5, "web"), service("db", 6, "db")]),
+            ),
+            events(
+                "watch=true",
+                &[
+                    event("MODIFIED", service("db", 11, "db")),
+                    event("MODIFIED", service("web", 12, "other")),
+                    event("DELETED", service("db", 13, "db")),
+                    event("ADDED", service("new", 14, "web")),
+                ],
+            ),
+        ],
+    );
+    let began = Instant::now();
+    let Input::ServicesListed(services) = scene.input().await else {
+        panic!("no list")
+    };
+    assert_eq!(
+        services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
+        ["web"]
+    );
+    assert!(
+        began.elapsed() >= Duration::from_secs(4),
+        "a missing right is asked for patiently"
+    );
+    assert_eq!(scene.input().await, Input::ServiceGone("web".to_owned()));
+    let Input::ServiceSeen(view) = scene.input().await else {
+        panic!("no Service")
+    };
+    assert_eq!(view.name, "new");
+}

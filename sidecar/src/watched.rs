@@ -1,0 +1,201 @@
+//! The three things that are watched, and what news about them means to the elector.
+
+use crate::api::{leases_path, pods_path, services_path};
+use crate::config::Config;
+use crate::lease::Lease;
+use crate::object::{self, Unreadable};
+use crate::pods::Pod;
+use crate::routing::Service;
+use common::contract;
+use election::{Input, Version};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// News from a watch.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The Lease, whole: the next write builds on it.
+    Lease(Lease),
+    /// Anything else, in the elector's terms.
+    Input(Input),
+}
+
+/// A kind of object that is listed and watched.
+pub(crate) trait Watched: Send + Sync + 'static {
+    /// One object, as far as it is read.
+    type Object: DeserializeOwned + Send;
+    /// Name of the resource, for logs and metrics.
+    const RESOURCE: &'static str;
+    /// Whether everybody has the right to read these. Where it comes only with an annotated
+    /// Service, its absence is nothing to complain about.
+    const ALWAYS_ALLOWED: bool;
+
+    /// The settings.
+    fn config(&self) -> &Config;
+    /// Path of the list.
+    fn path(&self) -> String;
+    /// Query that picks the objects, ready to be sent; "" for all.
+    fn selector(&self) -> String;
+    /// Whether an object of a list is of interest. The others are not kept.
+    fn picks(&self, _object: &Self::Object) -> bool {
+        true
+    }
+    /// A whole list, as of `version`.
+    fn listed(&mut self, objects: Vec<Self::Object>, version: Version) -> Result<News, Unreadable>;
+    /// An object was added or changed. `None`: nothing that matters.
+    fn changed(&mut self, object: Self::Object) -> Result<Option<News>, Unreadable>;
+    /// An object is gone, as of `version`.
+    fn gone(&mut self, object: Self::Object, version: Version) -> Option<News>;
+}
+
+/// The group's Lease.
+pub(crate) struct TheLease(pub(crate) Arc<Config>);
+
+impl Watched for TheLease {
+    type Object = Value;
+    const RESOURCE: &'static str = "leases";
+    const ALWAYS_ALLOWED: bool = true;
+
+    fn config(&self) -> &Config {
+        &self.0
+    }
+
+    fn path(&self) -> String {
+        leases_path(&self.0.namespace)
+    }
+
+    fn selector(&self) -> String {
+        format!("fieldSelector=metadata.name%3D{}", self.0.group)
+    }
+
+    fn listed(&mut self, objects: Vec<Value>, version: Version) -> Result<News, Unreadable> {
+        match objects.into_iter().next() {
+            Some(lease) => Lease::read(lease).map(News::Lease),
+            None => Ok(News::Input(Input::LeaseAbsent(version))),
+        }
+    }
+
+    fn changed(&mut self, object: Value) -> Result<Option<News>, Unreadable> {
+        Lease::read(object).map(News::Lease).map(Some)
+    }
+
+    fn gone(&mut self, _object: Value, version: Version) -> Option<News> {
+        Some(News::Input(Input::LeaseAbsent(version)))
+    }
+}
+
+/// The pods of the group.
+pub(crate) struct GroupPods(pub(crate) Arc<Config>);
+
+impl Watched for GroupPods {
+    type Object = Pod;
+    const RESOURCE: &'static str = "pods";
+    const ALWAYS_ALLOWED: bool = true;
+
+    fn config(&self) -> &Config {
+        &self.0
+    }
+
+    fn path(&self) -> String {
+        pods_path(&self.0.namespace)
+    }
+
+    fn selector(&self) -> String {
+        let key = contract::GROUP.replace('/', "%2F");
+        format!("labelSelector={key}%3D{}", self.0.group)
+    }
+
+    fn listed(&mut self, objects: Vec<Pod>, _version: Version) -> Result<News, Unreadable> {
+        let view = |pod: &Pod| pod.view(&self.0.role_label, &self.0.containers);
+        let pods = objects.iter().map(view).collect::<Result<_, _>>()?;
+        Ok(News::Input(Input::PodsListed(pods)))
+    }
+
+    fn changed(&mut self, object: Pod) -> Result<Option<News>, Unreadable> {
+        let view = object.view(&self.0.role_label, &self.0.containers)?;
+        Ok(Some(News::Input(Input::PodSeen(view))))
+    }
+
+    fn gone(&mut self, object: Pod, _version: Version) -> Option<News> {
+        Some(News::Input(Input::PodGone(object.metadata.uid)))
+    }
+}
+
+/// The Services of the namespace whose traffic follows the group. The API cannot select by
+/// annotation, so all of them pass by here.
+pub(crate) struct GroupServices {
+    config: Arc<Config>,
+    /// Names of those of the group, to see when one is no longer.
+    known: BTreeSet<String>,
+}
+
+impl GroupServices {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        Self {
+            config,
+            known: BTreeSet::new(),
+        }
+    }
+}
+
+impl Watched for GroupServices {
+    type Object = Service;
+    const RESOURCE: &'static str = "services";
+    const ALWAYS_ALLOWED: bool = false;
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn path(&self) -> String {
+        services_path(&self.config.namespace)
+    }
+
+    fn selector(&self) -> String {
+        String::new()
+    }
+
+    fn picks(&self, service: &Service) -> bool {
+        service.belongs_to(self.config.group.as_str())
+    }
+
+    fn listed(&mut self, objects: Vec<Service>, _version: Version) -> Result<News, Unreadable> {
+        let services = objects
+            .iter()
+            .map(Service::view)
+            .collect::<Result<Vec<_>, _>>()?;
+        self.known = services
+            .iter()
+            .map(|service| service.name.clone())
+            .collect();
+        Ok(News::Input(Input::ServicesListed(services)))
+    }
+
+    fn changed(&mut self, object: Service) -> Result<Option<News>, Unreadable> {
+        if !self.picks(&object) {
+            let left = self.known.remove(&object.metadata.name);
+            return Ok(left.then_some(News::Input(Input::ServiceGone(object.metadata.name))));
+        }
+        let view = object.view()?;
+        self.known.insert(view.name.clone());
+        Ok(Some(News::Input(Input::ServiceSeen(view))))
+    }
+
+    fn gone(&mut self, object: Service, _version: Version) -> Option<News> {
+        let known = self.known.remove(&object.metadata.name);
+        known.then_some(News::Input(Input::ServiceGone(object.metadata.name)))
+    }
+}
+
+/// The resourceVersion of any object.
+pub(crate) fn version_of(json: &[u8]) -> Result<(String, Version), Unreadable> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        metadata: object::Meta,
+    }
+    let text = object::read::<Versioned>(json)?.metadata.resource_version;
+    let version = object::version(&text)?;
+    Ok((text, version))
+}
