@@ -420,6 +420,6 @@ pub const WRITTEN_KEYS: [Key; 10] = [
     key(
         HISTORY,
         "Lease annotation",
-        "The last 20 moves of the role as JSON, at most 8 KiB.",
+        "The last 20 moves of the role as JSON, at most 8 KiB. Not written yet.",
     ),
 ];
