@@ -10,8 +10,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, ListParams};
 use serde_json::json;
-use tests::cluster::images::{self, Kind};
+use tests::cluster::images::Kind;
 use tests::cluster::{Cluster, ClusterOptions};
+use tests::scene;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -90,9 +91,7 @@ fn start() -> Result<Started> {
     let runtime = Runtime::new()?;
     let cluster = runtime.block_on(async {
         let cluster = Cluster::start(ClusterOptions::default()).await?;
-        for image in images::build(&[Kind::ExampleApp]).await? {
-            cluster.load_image(&image.archive).await?;
-        }
+        scene::install(&cluster, &[]).await?;
         anyhow::Ok(cluster)
     })?;
     Ok(Started { runtime, cluster })

@@ -7,6 +7,7 @@
 mod context;
 mod harness;
 mod moves;
+mod steady;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +24,10 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = Some(1);
     let shared = Arc::new(Shared::default());
-    let cases = harness::CASES.iter().chain(moves::CASES);
+    let cases = harness::CASES
+        .iter()
+        .chain(moves::CASES)
+        .chain(steady::CASES);
     let trials = cases.map(|case| trial(case, &shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
     shared.end();

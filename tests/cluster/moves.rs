@@ -53,17 +53,14 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 async fn open<'a>(context: &Context<'a>, manifest: &str) -> Result<Scene<'a>> {
-    let namespace = format!("{}-scene", context.namespace);
-    Ok(Scene::open(context.cluster, &namespace, GROUP, manifest, REPLICAS).await?)
-}
-
-async fn close(scene: Scene<'_>) -> Result<()> {
-    let namespace = &scene.namespace;
-    scene
-        .cluster
-        .kubectl(&["delete", "namespace", namespace, "--wait=false"])
-        .await?;
-    Ok(())
+    Ok(Scene::open(
+        context.cluster,
+        &context.namespace,
+        GROUP,
+        manifest,
+        REPLICAS,
+    )
+    .await?)
 }
 
 /// Milliseconds from the moment at which the API server showed that `old` terminates, to the first
@@ -98,7 +95,7 @@ async fn delete(context: &Context<'_>) -> Result<()> {
         "{fewest} to {most} labelled: {timeline:#?}"
     );
     ensure!(timeline.moves(GROUP, trigger_ms) == 1, "{timeline:#?}");
-    close(scene).await
+    Ok(())
 }
 
 async fn rolling_restart(context: &Context<'_>) -> Result<()> {
@@ -127,7 +124,7 @@ async fn rolling_restart(context: &Context<'_>) -> Result<()> {
         moves == 1,
         "{moves} moves: the role went to a pod that was about to be deleted"
     );
-    close(scene).await
+    Ok(())
 }
 
 async fn killed_app(context: &Context<'_>) -> Result<()> {
@@ -145,7 +142,7 @@ async fn killed_app(context: &Context<'_>) -> Result<()> {
         fewest >= 1 && most <= 1 + planned,
         "{fewest} to {most} labelled: {timeline:#?}"
     );
-    close(scene).await
+    Ok(())
 }
 
 async fn killed_sidecar(context: &Context<'_>) -> Result<()> {
@@ -169,7 +166,7 @@ async fn killed_sidecar(context: &Context<'_>) -> Result<()> {
         .timeline()
         .labelled_range(trigger_ms, clock::now_ms());
     ensure!(most == 1, "{most} labelled");
-    close(scene).await
+    Ok(())
 }
 
 async fn cut_node(context: &Context<'_>) -> Result<()> {
@@ -205,7 +202,7 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
         .filter(|event| wrote(event, &old))
         .collect();
     ensure!(writes.is_empty(), "the cut pod wrote: {writes:#?}");
-    close(scene).await
+    Ok(())
 }
 
 /// Whether this is a write of the pod's own token that the API server accepted.
@@ -243,5 +240,5 @@ async fn exclusive(context: &Context<'_>) -> Result<()> {
     let timeline = scene.watcher.timeline();
     let (_, most) = timeline.labelled_range(start_ms, clock::now_ms());
     ensure!(most == 1, "{most} labelled at once: {timeline:#?}");
-    close(scene).await
+    Ok(())
 }

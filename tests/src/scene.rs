@@ -69,7 +69,7 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Applies `manifest` in a new namespace and waits until the group has settled.
+    /// Applies `manifest` in a namespace that exists and waits until the group has settled.
     ///
     /// # Errors
     /// If it does not settle.
@@ -80,7 +80,6 @@ impl<'a> Scene<'a> {
         manifest: &str,
         replicas: usize,
     ) -> Result<Self> {
-        cluster.kubectl(&["create", "namespace", namespace]).await?;
         let watcher = Watcher::start(&cluster.client(), namespace, group, clock::now_ms);
         cluster
             .kubectl_with_input(&["apply", "-n", namespace, "-f", "-"], manifest)

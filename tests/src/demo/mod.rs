@@ -84,6 +84,7 @@ async fn play(screen: Screen, cluster: &Cluster, options: &Options) -> Result<()
         format!("installed ({})", duration(clock::now_ms() - start_ms)),
     );
     let start_ms = clock::now_ms();
+    cluster.kubectl(&["create", "namespace", NAMESPACE]).await?;
     let mut scene = Scene::open(cluster, NAMESPACE, GROUP, &Scene::example()?, REPLICAS).await?;
     let took = duration(clock::now_ms() - start_ms);
     screen.fact(

@@ -1,0 +1,118 @@
+//! What the chart promises: it installs, upgrades to itself and leaves nothing.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tests::cluster::{Cluster, ClusterOptions};
+use tests::scene::{self, SYSTEM_NAMESPACE};
+
+use crate::context::Case;
+
+const RELEASE: &str = "active-passive";
+/// Label of every object of the chart, and of what its Deployment makes.
+const OURS: &str = "--selector=app.kubernetes.io/name=active-passive";
+const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
+
+pub(crate) const CASES: &[Case] = &[Case {
+    name: "chart: installs, upgrades to itself and leaves nothing",
+    run: |_| Box::pin(installs_and_leaves()),
+}];
+
+/// In a cluster of its own: it takes away what other tests need.
+async fn installs_and_leaves() -> Result<()> {
+    let options = ClusterOptions {
+        nodes: 1,
+        ..Default::default()
+    };
+    let cluster = Cluster::start(options).await?;
+    let before = installed(&cluster).await?;
+    ensure!(before.is_empty(), "a new cluster holds {:?}", before.keys());
+
+    scene::install(&cluster, &[]).await?;
+    policies_compile(&cluster).await?;
+    let first = installed(&cluster).await?;
+    let bundled = |object: &Value| {
+        let entries = object["webhooks"].as_array().into_iter().flatten();
+        let bundle = |entry: &Value| entry["clientConfig"]["caBundle"].is_string();
+        entries.map(bundle).collect::<Vec<_>>()
+    };
+    let configuration = first
+        .get("MutatingWebhookConfiguration/active-passive")
+        .context("the webhook is not configured")?;
+    ensure!(
+        bundled(configuration) == [true],
+        "one entry with its caBundle: {configuration:#}"
+    );
+
+    scene::install(&cluster, &[]).await?;
+    let second = installed(&cluster).await?;
+    for (name, object) in &first {
+        let now = second.get(name);
+        ensure!(
+            now == Some(object),
+            "an upgrade to itself changed {name}:\n{object:#}\nis now\n{now:#?}"
+        );
+    }
+
+    let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];
+    cluster
+        .helm(&[&uninstall[..], &["--wait", "--cascade=foreground"]].concat())
+        .await?;
+    let left = installed(&cluster).await?;
+    ensure!(left.is_empty(), "left behind: {:?}", left.keys());
+    cluster.stop()?;
+    Ok(())
+}
+
+/// The API server has looked at every policy and has no objection to its types.
+async fn policies_compile(cluster: &Cluster) -> Result<()> {
+    let checked = "--for=jsonpath={.status.observedGeneration}=1";
+    cluster
+        .kubectl(&["wait", POLICIES, "--all", checked, "--timeout=30s"])
+        .await?;
+    let policies = cluster.kubectl(&["get", POLICIES, "--output=json"]).await?;
+    let policies: Value = serde_json::from_str(&policies)?;
+    let policies = policies["items"].as_array().context("a list has items")?;
+    ensure!(policies.len() == 5, "{} policies", policies.len());
+    for policy in policies {
+        let warnings = &policy["status"]["typeChecking"]["expressionWarnings"];
+        let name = &policy["metadata"]["name"];
+        ensure!(warnings.is_null(), "{name} does not compile: {warnings:#}");
+    }
+    Ok(())
+}
+
+/// Every object of the chart by kind and name, without what the API server keeps for itself.
+async fn installed(cluster: &Cluster) -> Result<BTreeMap<String, Value>> {
+    let kinds = cluster
+        .kubectl(&["api-resources", "--verbs=list,delete", "--output=name"])
+        .await?;
+    let kinds = kinds.split_whitespace().collect::<Vec<_>>().join(",");
+    let objects = ["get", &kinds, "--all-namespaces", OURS, "--output=json"];
+    let objects: Value = serde_json::from_str(&cluster.kubectl(&objects).await?)?;
+    let objects = objects["items"]
+        .as_array()
+        .context("a list has items")?
+        .iter();
+    Ok(objects
+        .map(|object| {
+            let text = |pointer| {
+                object
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or("")
+            };
+            let name = format!("{}/{}", text("/kind"), text("/metadata/name"));
+            let mut object = object.clone();
+            if let Some(fields) = object.as_object_mut() {
+                fields.remove("status");
+            }
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata.remove("managedFields");
+                metadata.remove("resourceVersion");
+            }
+            (name, object)
+        })
+        .collect())
+}
