@@ -74,10 +74,14 @@ fn end(folder: &Path, id: &str, started: &[(String, Started)]) -> Result<()> {
 /// The lock says that the cluster lives; the kernel gives it back when this process is gone.
 fn mark_alive(folder: &Path) -> Result<Flock<File>> {
     let path = folder.join(state::LOCK);
-    let file = File::create(&path).doing(|| format!("create {}", path.display()))?;
+    let action = || format!("lock {}", path.display());
+    // Locked before it has its name: whoever sees it unlocked may take this cluster for dead.
+    let unnamed = path.with_extension("partial");
+    let file = File::create(&unnamed).doing(action)?;
     let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|(_, errno)| Error::new(format!("lock {}", path.display()), errno))?;
-    write!(lock, "{}", getpid()).doing(|| format!("write {}", path.display()))?;
+        .map_err(|(_, errno)| Error::new(action(), errno))?;
+    write!(lock, "{}", getpid()).doing(action)?;
+    fs::rename(&unnamed, &path).doing(action)?;
     Ok(lock)
 }
 

@@ -134,9 +134,13 @@ impl Cluster {
     pub fn end(id: &str) -> Result<()> {
         let folder = state::folder(id);
         let action = || format!("end cluster {id}");
-        if state::is_alive(&folder) == Some(true) {
-            let keeper = Pid::from_raw(state::keeper_pid(&folder)?);
-            kill(keeper, Signal::SIGTERM).doing(action)?;
+        match state::is_alive(&folder) {
+            None => return Err(Error::new(action(), "there is none of that name")),
+            Some(false) => state::remove_dead(id)?,
+            Some(true) => {
+                let keeper = Pid::from_raw(state::keeper_pid(&folder)?);
+                kill(keeper, Signal::SIGTERM).doing(action)?;
+            }
         }
         wait_until_gone(&folder).doing(action)
     }

@@ -23,6 +23,8 @@ use super::{
 
 /// Folder of the logs, in the folder of the cluster.
 pub(crate) const LOGS: &str = "logs";
+/// A socket's path has 107 bytes; the kubelet's longest below this folder has 62.
+const TEMPORARY_BYTES_MAX: usize = 40;
 const KUBECONFIG: &str = "kubeconfig";
 const ADMIN: &str = "admin";
 const API_SERVER_ARGUMENTS: &str = "api-server.json";
@@ -35,13 +37,7 @@ pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Resul
         );
         return Err(Error::new("start a cluster", cause));
     }
-    for path in binaries.folders().iter().chain([&std::env::temp_dir()]) {
-        if !namespace::sees(path) {
-            let cause = format!("nodes have a {} of their own", path.display());
-            return Err(Error::new("start a cluster", cause)
-                .cure("set TMPDIR and XDG_CACHE_HOME to folders elsewhere, such as /tmp"));
-        }
-    }
+    check_places(&binaries)?;
     state::sweep()?;
     let pause = images::pause().await?;
     let names: Vec<String> = (1..=options.nodes)
@@ -59,6 +55,26 @@ pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Resul
         port: 0,
     };
     start_programs(binaries, options, folder, record, keeper, &pause).await
+}
+
+/// Nodes hide some folders, and the path of a socket has an end.
+fn check_places(binaries: &Binaries) -> Result<()> {
+    let temporary = std::env::temp_dir();
+    for path in binaries.folders().iter().chain([&temporary]) {
+        if !namespace::sees(path) {
+            let cause = format!("nodes have a {} of their own", path.display());
+            return Err(Error::new("start a cluster", cause)
+                .cure("set TMPDIR and XDG_CACHE_HOME to folders elsewhere, such as /tmp"));
+        }
+    }
+    if temporary.as_os_str().len() > TEMPORARY_BYTES_MAX {
+        let cause = format!(
+            "{} is too long for the paths of sockets",
+            temporary.display()
+        );
+        return Err(Error::new("start a cluster", cause).cure("set TMPDIR=/tmp"));
+    }
+    Ok(())
 }
 
 /// Starts the keeper, and learns the first process of each namespace from it.

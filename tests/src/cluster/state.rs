@@ -121,8 +121,13 @@ pub(crate) fn find() -> Result<Found> {
 
 /// Whether the keeper lives; `None` if there never was one.
 pub(crate) fn is_alive(folder: &Path) -> Option<bool> {
+    lock(folder).map(|lock| lock.is_none())
+}
+
+/// The lock of a dead cluster; `Some(None)` if the cluster lives, `None` without a lock file.
+fn lock(folder: &Path) -> Option<Option<Flock<File>>> {
     let file = File::options().write(true).open(folder.join(LOCK)).ok()?;
-    Some(Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err())
+    Some(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok())
 }
 
 /// Process id of the keeper.
@@ -138,10 +143,17 @@ pub(crate) fn keeper_pid(folder: &Path) -> Result<i32> {
 
 /// Removes what clusters left whose keeper was killed.
 pub(crate) fn sweep() -> Result<()> {
-    for id in find()?.dead {
-        keeper::clean_up(&folder(&id), &id)?;
+    find()?.dead.iter().try_for_each(|id| remove_dead(id))
+}
+
+/// Removes what a cluster left whose keeper is dead. Its lock keeps others from doing the same.
+pub(crate) fn remove_dead(id: &str) -> Result<()> {
+    let folder = folder(id);
+    match lock(&folder) {
+        Some(Some(_lock)) => keeper::clean_up(&folder, id),
+        None if is_orphan(&folder) => keeper::clean_up(&folder, id),
+        Some(None) | None => Ok(()),
     }
-    Ok(())
 }
 
 fn is_orphan(folder: &Path) -> bool {
