@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use serde_json::json;
 use tests::cluster::images::Kind;
 use tests::cluster::{Cluster, ClusterOptions};
 use tests::scene;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -126,6 +129,29 @@ impl Context<'_> {
         Ok(self.cluster.kubectl(&args).await?)
     }
 
+    /// What kubectl answers to a person, failed or not, in the namespace of the test.
+    pub(crate) async fn kubectl_answer(&self, args: &[&str], input: &str) -> Result<Answer> {
+        let mut command = Command::new(self.cluster.binaries().path("kubectl"));
+        let mut child = command
+            .arg("--kubeconfig")
+            .arg(self.cluster.kubeconfig())
+            .args(["--namespace", &self.namespace])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut stdin = child.stdin.take().context("no input")?;
+        stdin.write_all(input.as_bytes()).await?;
+        drop(stdin);
+        let output = child.wait_with_output().await?;
+        Ok(Answer {
+            succeeded: output.status.success(),
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+
     /// Applies an object, given as JSON.
     pub(crate) async fn apply(&self, object: &serde_json::Value) -> Result<()> {
         let args = ["--namespace", &self.namespace, "apply", "-f", "-"];
@@ -218,6 +244,13 @@ impl Context<'_> {
         };
         Ok(pod)
     }
+}
+
+/// What kubectl answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) succeeded: bool,
+    pub(crate) stderr: String,
 }
 
 /// What tests ask of a pod.

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod chart;
 mod context;
 mod harness;
+mod input;
 mod moves;
 mod steady;
 
@@ -26,8 +28,10 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared::default());
     let cases = harness::CASES
         .iter()
+        .chain(chart::CASES)
         .chain(moves::CASES)
-        .chain(steady::CASES);
+        .chain(steady::CASES)
+        .chain(input::CASES);
     let trials = cases.map(|case| trial(case, &shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
     shared.end();
