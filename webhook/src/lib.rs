@@ -1,1 +1,30 @@
-//! webhook
+//! The webhook: the shell around the `inject` crate.
+//!
+//! - [`args`], [`run`]: from the command line to a running program and its orderly end;
+//! - [`serve`], [`routes`], [`handlers`]: TLS, HTTP and the two admission paths;
+//! - [`certificate`], [`configuration`], [`handshake`]: the certificate, the API server's trust in
+//!   it, and the proof that both work;
+//! - [`provision`]: the accounts and bindings of groups;
+//! - [`watch`], [`client`]: the API server; [`readiness`], [`metrics`]: what operators see.
+//!
+//! What becomes of a pod or a Service is decided in `inject`; nothing here has an opinion on it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod args;
+pub mod certificate;
+pub mod client;
+pub mod configuration;
+pub mod connections;
+#[cfg(test)]
+mod fake_api;
+pub mod handlers;
+pub mod handshake;
+pub mod load;
+pub mod metrics;
+pub mod provision;
+pub mod readiness;
+pub mod routes;
+pub mod run;
+pub mod serve;
+pub mod watch;

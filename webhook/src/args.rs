@@ -1,0 +1,144 @@
+//! The command line, and the environment behind it.
+
+use clap::Parser;
+use common::contract::{ROUTER_CLUSTER_ROLE, SIDECAR_CLUSTER_ROLE};
+use common::duration::NotADuration;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Adds a sidecar to annotated pods, and gives each election group its account.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "active-passive-webhook", version)]
+pub struct Args {
+    /// Own namespace.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: String,
+
+    /// Service in front of this program; the certificate carries its names.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_SERVICE",
+        default_value = "active-passive-webhook"
+    )]
+    pub service: String,
+
+    /// MutatingWebhookConfiguration that is told whom to trust.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_CONFIGURATION",
+        default_value = "active-passive"
+    )]
+    pub configuration: String,
+
+    /// Secret that holds the certificate, in the own namespace; made if it is missing.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_CERTIFICATE_SECRET",
+        default_value = "active-passive-webhook-certificate"
+    )]
+    pub certificate_secret: String,
+
+    /// Image of the sidecar.
+    #[arg(long, env = "ACTIVE_PASSIVE_SIDECAR_IMAGE")]
+    pub sidecar_image: String,
+
+    /// When the sidecar's image is pulled.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_SIDECAR_IMAGE_PULL_POLICY",
+        default_value = "IfNotPresent",
+        value_parser = ["Always", "IfNotPresent", "Never"]
+    )]
+    pub sidecar_image_pull_policy: String,
+
+    /// ClusterRole that each group's account is bound to.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_SIDECAR_CLUSTER_ROLE",
+        default_value = SIDECAR_CLUSTER_ROLE
+    )]
+    pub sidecar_cluster_role: String,
+
+    /// ClusterRole that the accounts of groups with an annotated Service are bound to as well.
+    #[arg(long, env = "ACTIVE_PASSIVE_ROUTER_CLUSTER_ROLE", default_value = ROUTER_CLUSTER_ROLE)]
+    pub router_cluster_role: String,
+
+    /// Address of the TLS server.
+    #[arg(long, env = "ACTIVE_PASSIVE_LISTEN", default_value = "[::]:10250")]
+    pub listen: SocketAddr,
+
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, env = "ACTIVE_PASSIVE_ADMIN_LISTEN", default_value = "[::]:8080")]
+    pub admin_listen: SocketAddr,
+
+    /// How long reviews are still taken after SIGTERM, while the API server learns of it.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_SHUTDOWN_DELAY",
+        default_value = "10s",
+        value_parser = duration
+    )]
+    pub shutdown_delay: Duration,
+
+    /// How long reviews in work have after that.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_DRAIN_DEADLINE",
+        default_value = "5s",
+        value_parser = duration
+    )]
+    pub drain_deadline: Duration,
+
+    /// Reviews that are worked on at once; large ones count as several.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_REVIEWS_MAX",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    pub reviews_max: u32,
+
+    /// Filter of the log: a level, or levels by module.
+    #[arg(long, env = "ACTIVE_PASSIVE_LOG", default_value = "info")]
+    pub log: String,
+}
+
+fn duration(text: &str) -> Result<Duration, NotADuration> {
+    common::duration::parse_ms(text).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::contract::{WEBHOOK_ADMIN_PORT, WEBHOOK_PORT};
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let line = [
+            "webhook",
+            "--namespace",
+            "active-passive",
+            "--sidecar-image",
+            "sidecar:1",
+        ];
+        let args = Args::try_parse_from(line).unwrap();
+        assert_eq!(args.listen.port(), WEBHOOK_PORT);
+        assert_eq!(args.admin_listen.port(), WEBHOOK_ADMIN_PORT);
+        assert_eq!(args.shutdown_delay, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_wrong_duration_is_explained() {
+        let line = [
+            "webhook",
+            "--namespace=a",
+            "--sidecar-image=b",
+            "--shutdown-delay=10",
+        ];
+        let error = Args::try_parse_from(line).unwrap_err().to_string();
+        assert!(
+            error.contains("write it like 15s, 1m30s or 500ms"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! What is issued is what clients want, and what is torn is recognised.
+
+use super::*;
+use crate::certificate::issue::{issue, renew};
+use inject::certs::{BACKDATE_S, CA_LIFE_S, LEAF_LIFE_S};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+
+const NOW_S: i64 = 1_800_000_000;
+
+fn names() -> Names {
+    Names::new("hook", "ns")
+}
+
+#[test]
+fn certificates_say_what_they_are_for() {
+    let served = Served::read(issue(&names(), NOW_S).unwrap(), &names()).unwrap();
+    let expected = |life_s| Validity {
+        not_before_s: NOW_S - BACKDATE_S,
+        not_after_s: NOW_S + life_s,
+    };
+    assert_eq!(
+        (served.ca, served.leaf),
+        (expected(CA_LIFE_S), expected(LEAF_LIFE_S))
+    );
+
+    let ca_der = certificates(&served.data, CA_CRT).unwrap();
+    let ca = X509Certificate::from_der(&ca_der[0]).unwrap().1;
+    let constraints = ca.basic_constraints().unwrap().unwrap().value;
+    assert_eq!(
+        (constraints.ca, constraints.path_len_constraint),
+        (true, Some(0))
+    );
+    let usage = ca.key_usage().unwrap().unwrap().value;
+    assert!(usage.key_cert_sign() && usage.crl_sign() && !usage.digital_signature());
+    assert_eq!(
+        ca.subject().to_string(),
+        "CN=active-passive webhook authority 1800000000"
+    );
+
+    let leaf = X509Certificate::from_der(&served.key.cert[0]).unwrap().1;
+    let usage = leaf.key_usage().unwrap().unwrap().value;
+    assert!(usage.digital_signature() && !usage.key_cert_sign());
+    assert!(
+        leaf.extended_key_usage()
+            .unwrap()
+            .unwrap()
+            .value
+            .server_auth
+    );
+    assert!(!leaf.is_ca());
+    assert_ne!(leaf.raw_serial(), ca.raw_serial());
+    let authority = |extension: &ParsedExtension<'_>| {
+        matches!(extension, ParsedExtension::AuthorityKeyIdentifier(_))
+    };
+    assert!(
+        leaf.iter_extensions()
+            .any(|extension| authority(extension.parsed_extension()))
+    );
+    let names = leaf.subject_alternative_name().unwrap().unwrap().value;
+    let names: Vec<&str> = names
+        .general_names
+        .iter()
+        .map(|name| match name {
+            GeneralName::DNSName(name) => *name,
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(
+        names,
+        ["hook.ns.svc", "hook.ns", "hook.ns.svc.cluster.local"]
+    );
+}
+
+#[test]
+fn a_renewed_certificate_has_the_same_authority() {
+    let first = issue(&names(), NOW_S).unwrap();
+    let later_s = NOW_S + LEAF_LIFE_S;
+    let served = Served::read(renew(&first, &names(), later_s).unwrap(), &names()).unwrap();
+    assert_eq!(served.data[CA_CRT], first[CA_CRT]);
+    assert_ne!(served.data[TLS_CRT], first[TLS_CRT]);
+    assert!(served.is_valid(later_s + LEAF_LIFE_S - 1));
+    assert!(!served.is_valid(later_s + LEAF_LIFE_S + 1));
+}
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let whole = issue(&names(), NOW_S).unwrap();
+    let other = issue(&names(), NOW_S).unwrap();
+    let with = |key: &str, value: &[u8]| {
+        let mut data = whole.clone();
+        data.insert(key.to_owned(), ByteString(value.to_vec()));
+        Served::read(data, &names()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        Served::read(Data::new(), &names()).unwrap_err().to_string(),
+        "ca.crt is missing or empty"
+    );
+    assert_eq!(with(CA_KEY, b""), "ca.key is missing or empty");
+    assert_eq!(
+        with(TLS_CRT, b"nonsense"),
+        "tls.crt is no PEM of what it should hold"
+    );
+    let error = with(TLS_KEY, &other[TLS_KEY].0);
+    assert!(
+        error.starts_with("certificate and key do not go together"),
+        "{error}"
+    );
+    let error = with(CA_CRT, &other[CA_CRT].0);
+    assert!(
+        error.starts_with("the authority does not vouch for hook.ns.svc"),
+        "{error}"
+    );
+    let error = Served::read(whole, &Names::new("other", "ns"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("the authority does not vouch for other.ns.svc"),
+        "{error}"
+    );
+}

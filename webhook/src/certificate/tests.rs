@@ -1,0 +1,120 @@
+//! Replicas and one Secret.
+
+use super::*;
+use crate::certificate::bundle::{CA_CRT, TLS_CRT};
+use crate::fake_api::FakeApi;
+use crate::watch::{Scope, Whole, follow_one};
+use inject::certs::LEAF_LIFE_S;
+use serde_json::json;
+
+const PATH: &str = "/api/v1/namespaces/ns/secrets/cert";
+
+/// A replica that follows the Secret; tells what it serves.
+fn replica(api: &FakeApi) -> watch::Receiver<Option<Arc<Served>>> {
+    let secrets: Api<Secret> = Api::namespaced(api.client(), "ns");
+    let (state, states) = watch::channel(Single::Unknown);
+    tokio::spawn(follow_one(
+        Whole(secrets.clone()),
+        Scope::named("the Secret", "cert"),
+        state,
+    ));
+    let (served, now_served) = watch::channel(None);
+    let keeper = Keeper {
+        secrets,
+        name: "cert".to_owned(),
+        names: Names::new("hook", "ns"),
+        resolver: Arc::default(),
+        served,
+        readiness: Arc::default(),
+        metrics: Arc::default(),
+    };
+    tokio::spawn(keeper.keep(states));
+    now_served
+}
+
+async fn next(served: &mut watch::Receiver<Option<Arc<Served>>>) -> Arc<Served> {
+    served.wait_for(Option::is_some).await.unwrap();
+    served.borrow_and_update().clone().unwrap()
+}
+
+fn put(api: &FakeApi, data: &Data) {
+    api.put(PATH, json!({"data": data}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_that_start_at_once_serve_the_same_certificate() {
+    let api = FakeApi::new();
+    let (mut one, mut two) = (replica(&api), replica(&api));
+    let (one, two) = (next(&mut one).await, next(&mut two).await);
+    assert_eq!(one.data, two.data);
+    assert!(one.is_valid(now_s()));
+    let stored = api.get(PATH).unwrap();
+    assert_eq!(stored["data"], json!(one.data));
+    assert_eq!(
+        stored["metadata"]["labels"]["app.kubernetes.io/managed-by"],
+        "active-passive"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_secret_is_filled() {
+    let api = FakeApi::new();
+    api.put(
+        PATH,
+        json!({"type": "Opaque", "metadata": {"labels": {"chart": "x"}}}),
+    );
+    let served = next(&mut replica(&api)).await;
+    let stored = api.get(PATH).unwrap();
+    assert_eq!(stored["data"], json!(served.data));
+    assert_eq!(stored["metadata"]["labels"]["chart"], "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_or_torn_secret_is_put_back_as_it_was() {
+    let api = FakeApi::new();
+    let mut served = replica(&api);
+    let first = next(&mut served).await;
+    api.delete(PATH);
+    api.wait_for(PATH, |secret| secret.is_some()).await;
+    assert_eq!(api.get(PATH).unwrap()["data"], json!(first.data));
+
+    let mut torn = first.data.clone();
+    torn.remove(TLS_CRT);
+    put(&api, &torn);
+    api.wait_for(PATH, |secret| {
+        secret.is_some_and(|s| s["data"] == json!(first.data))
+    })
+    .await;
+    assert!(
+        Arc::ptr_eq(&next(&mut served).await, &first),
+        "served all the time"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_certificate_is_renewed_by_its_authority() {
+    let api = FakeApi::new();
+    let old = issue::issue(&Names::new("hook", "ns"), now_s() - LEAF_LIFE_S).unwrap();
+    put(&api, &old);
+    let mut served = replica(&api);
+    let renewed = |served: &Option<Arc<Served>>| {
+        served
+            .as_ref()
+            .is_some_and(|served| served.data[TLS_CRT] != old[TLS_CRT])
+    };
+    served.wait_for(renewed).await.unwrap();
+    let served = next(&mut served).await;
+    assert_eq!(served.data[CA_CRT], old[CA_CRT]);
+    assert!(served.is_valid(now_s()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_another_service_is_made_anew() {
+    let api = FakeApi::new();
+    put(
+        &api,
+        &issue::issue(&Names::new("other", "ns"), now_s()).unwrap(),
+    );
+    let served = next(&mut replica(&api)).await;
+    assert_eq!(api.get(PATH).unwrap()["data"], json!(served.data));
+}

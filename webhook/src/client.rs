@@ -1,0 +1,90 @@
+//! The client of the API server.
+
+use kube::Config;
+use std::future::Future;
+use std::time::Duration;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for the API server to take what we send.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for one answer; watches have limits of their own.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The API server answered with an error, or the connection failed.
+    #[error(transparent)]
+    Answer(#[from] kube::Error),
+    /// There was none in time.
+    #[error("no answer within {}", common::duration::format_ms(u64::try_from(.0.as_millis()).unwrap_or(u64::MAX)))]
+    Deadline(Duration),
+}
+
+impl ApiError {
+    /// Whether somebody else was first.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Answer(kube::Error::Api(status)) if status.code == 409)
+    }
+
+    /// Whether the object, or what it would be put into, does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Answer(kube::Error::Api(status)) if status.is_not_found())
+    }
+
+    /// Whether the namespace is going away, where nothing can be made any more.
+    pub fn is_namespace_ending(&self) -> bool {
+        let ending = |status: &kube::core::Status| {
+            let causes = status.details.iter().flat_map(|details| &details.causes);
+            causes
+                .into_iter()
+                .any(|cause| cause.reason == "NamespaceTerminating")
+        };
+        matches!(self, Self::Answer(kube::Error::Api(status)) if ending(status))
+    }
+}
+
+/// The settings of every client here. kube's own retries would hide fifteen attempts, some minutes
+/// long, in one call that an admission waits for.
+pub fn bounded(mut config: Config) -> Config {
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.write_timeout = Some(WRITE_TIMEOUT);
+    // Between two events of a watch minutes may pass. Single requests go through `within`.
+    config.read_timeout = None;
+    config
+}
+
+/// One request, with a deadline.
+///
+/// # Errors
+/// What the request fails with, or that there was no answer in time.
+pub async fn within<T>(
+    deadline: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(deadline, request).await {
+        Ok(answer) => answer.map_err(ApiError::Answer),
+        Err(_) => Err(ApiError::Deadline(deadline)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_waits_without_bound() {
+        let config = bounded(Config::new(http::Uri::from_static("https://localhost")));
+        assert!(!config.default_retry);
+        assert_eq!(config.connect_timeout, Some(CONNECT_TIMEOUT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_explained() {
+        let never = std::future::pending::<kube::Result<()>>();
+        let error = within(Duration::from_secs(2), never).await.unwrap_err();
+        assert_eq!(error.to_string(), "no answer within 2s");
+    }
+}

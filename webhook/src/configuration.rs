@@ -1,0 +1,161 @@
+//! The API server's trust: our authority in every entry of the webhook configuration.
+//!
+//! Only `caBundle` is touched, by a patch that never creates anything and holds only for the version
+//! that it was made for. The chart leaves the field out, so nobody else owns it; when somebody takes
+//! it away all the same, the watch shows it and it is put back.
+
+use crate::certificate::bundle::Served;
+use crate::client::{ApiError, REQUEST_DEADLINE, within};
+use crate::metrics::Metrics;
+use crate::readiness::{Part, Readiness};
+use crate::watch::Single;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Owner of the field, apart from Helm's.
+const FIELD_MANAGER: &str = "active-passive-webhook";
+/// Time until a patch that failed is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Keeps the authority in the configuration.
+#[derive(Debug)]
+pub struct Publisher {
+    /// All configurations.
+    pub configurations: Api<MutatingWebhookConfiguration>,
+    /// Name of ours.
+    pub name: String,
+    /// Our Service and its namespace: entries for other Services are none of ours.
+    pub service: (String, String),
+    /// Told whether every entry has the authority.
+    pub readiness: Arc<Readiness>,
+    /// Told the same, for each entry.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Publisher {
+    /// Runs for ever, with what the two watches bring.
+    pub async fn publish(
+        self,
+        mut configuration: watch::Receiver<Single<MutatingWebhookConfiguration>>,
+        mut served: watch::Receiver<Option<Arc<Served>>>,
+    ) -> Infallible {
+        loop {
+            let state = configuration.borrow_and_update().clone();
+            let now_served = served.borrow_and_update().clone();
+            let retry = self.put_in_order(&state, now_served.as_deref()).await;
+            // All three are cancel-safe.
+            tokio::select! {
+                _ = configuration.changed() => {}
+                _ = served.changed() => {}
+                () = tokio::time::sleep(RETRY), if retry => {}
+            }
+        }
+    }
+
+    /// Returns whether to try again.
+    async fn put_in_order(
+        &self,
+        state: &Single<MutatingWebhookConfiguration>,
+        served: Option<&Served>,
+    ) -> bool {
+        let (Single::Present(configuration), Some(served)) = (state, served) else {
+            self.readiness.set(Part::Configuration, false);
+            return false;
+        };
+        let entries = self.entries(configuration, served.ca_bundle());
+        for entry in &entries {
+            self.metrics.ca_bundle(&entry.name, entry.current);
+        }
+        let current = !entries.is_empty() && entries.iter().all(|entry| entry.current);
+        self.readiness.set(Part::Configuration, current);
+        if current {
+            return false;
+        }
+        if entries.is_empty() {
+            let (service, namespace) = &self.service;
+            tracing::warn!(
+                configuration = self.name,
+                "no entry of the configuration points at Service {namespace}/{service}"
+            );
+            return false;
+        }
+        match self
+            .patch(configuration, &entries, served.ca_bundle())
+            .await
+        {
+            Ok(()) => false,
+            Err(error) => {
+                let configuration = &self.name;
+                tracing::warn!(configuration, %error, "cannot publish the authority; retrying");
+                true
+            }
+        }
+    }
+
+    /// Our entries, and whether each has this authority.
+    fn entries(&self, configuration: &MutatingWebhookConfiguration, ca: &[u8]) -> Vec<Entry> {
+        let webhooks = configuration.webhooks.iter().flatten().enumerate();
+        let ours = webhooks.filter(|(_, webhook)| {
+            let service = webhook.client_config.service.as_ref();
+            service.is_some_and(|s| s.name == self.service.0 && s.namespace == self.service.1)
+        });
+        ours.map(|(index, webhook)| Entry {
+            index,
+            name: webhook.name.clone(),
+            current: webhook
+                .client_config
+                .ca_bundle
+                .as_ref()
+                .is_some_and(|found| found.0 == ca),
+        })
+        .collect()
+    }
+
+    async fn patch(
+        &self,
+        configuration: &MutatingWebhookConfiguration,
+        entries: &[Entry],
+        ca: &[u8],
+    ) -> Result<(), ApiError> {
+        let version = configuration
+            .metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default();
+        let mut ops = vec![json!({
+            "op": "test", "path": "/metadata/resourceVersion", "value": version,
+        })];
+        for entry in entries.iter().filter(|entry| !entry.current) {
+            let path = format!("/webhooks/{}/clientConfig/caBundle", entry.index);
+            ops.push(json!({"op": "add", "path": path, "value": ByteString(ca.to_vec())}));
+        }
+        let patch: json_patch::Patch =
+            serde_json::from_value(Value::Array(ops)).map_err(kube::Error::SerdeError)?;
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..Default::default()
+        };
+        let patch = Patch::<()>::Json(patch);
+        let request = async { self.configurations.patch(&self.name, &params, &patch).await };
+        within(REQUEST_DEADLINE, request).await?;
+        tracing::info!(configuration = self.name, "the authority is published");
+        Ok(())
+    }
+}
+
+/// One entry of the configuration.
+struct Entry {
+    index: usize,
+    name: String,
+    current: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Names and labels of what the provisioner makes.
+
+use common::hash::fnv1a;
+use inject::{Account, AccountKind};
+
+/// Label on everything that this program makes.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "active-passive");
+/// Longest name of an object, bytes.
+const NAME_BYTES_MAX: usize = 253;
+
+/// The two roles that an account may be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What every sidecar needs.
+    Sidecar,
+    /// The right to write Services: where the group has an annotated one.
+    Router,
+}
+
+/// Selector of everything that this program makes.
+pub fn selector() -> String {
+    format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
+}
+
+/// Name of the RoleBinding that gives `account` a role in `group`. A dot separates its parts: no
+/// group has one in its name, so no two bindings share a name.
+pub fn binding(group: &str, account: &Account, role: Role) -> String {
+    let role = match role {
+        Role::Sidecar => "sidecar",
+        Role::Router => "router",
+    };
+    let own = format!("{}{group}.{role}", common::contract::GROUP_ACCOUNT_PREFIX);
+    let name = match account.kind {
+        AccountKind::Group => own,
+        AccountKind::Custom => format!("{own}.{}", account.name),
+    };
+    if name.len() <= NAME_BYTES_MAX {
+        return name;
+    }
+    // An account's name may fill all the room there is.
+    let hash = format!("-{:016x}", fnv1a(name.as_bytes()));
+    format!("{}{hash}", &name[..NAME_BYTES_MAX - hash.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str, kind: AccountKind) -> Account {
+        Account {
+            name: name.to_owned(),
+            kind,
+        }
+    }
+
+    #[test]
+    fn bindings_are_told_apart() {
+        let own = account("active-passive-group-web", AccountKind::Group);
+        assert_eq!(
+            binding("web", &own, Role::Sidecar),
+            "active-passive-group-web.sidecar"
+        );
+        assert_eq!(
+            binding("web", &own, Role::Router),
+            "active-passive-group-web.router"
+        );
+        let shop = account("shop", AccountKind::Custom);
+        assert_eq!(
+            binding("web", &shop, Role::Sidecar),
+            "active-passive-group-web.sidecar.shop"
+        );
+        let long = |end: &str| account(&format!("{}{end}", "a".repeat(250)), AccountKind::Custom);
+        let (one, two) = (
+            binding("web", &long("1"), Role::Router),
+            binding("web", &long("2"), Role::Router),
+        );
+        assert_eq!((one.len(), two.len()), (NAME_BYTES_MAX, NAME_BYTES_MAX));
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,119 @@
+//! Which path does what, and what stands round all of them.
+
+use crate::handlers::{App, inject_pod, route_service};
+use crate::load::{BODY_BYTES_MAX, Load};
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use common::contract::{INJECT_PATH, ROUTE_PATH};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest time for one request, its body included. The API server waits 5 s.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(8);
+const METRICS_TYPE: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// The admission server.
+pub fn admission(app: App, load: Load, readiness: Arc<Readiness>) -> Router {
+    let router = Router::new()
+        .route(INJECT_PATH, post(inject_pod))
+        .route(ROUTE_PATH, post(route_service))
+        .with_state(app)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    guarded(router, load, readiness)
+}
+
+/// What stands round every review, from the innermost to the outermost: whatever happens within
+/// frees its room and becomes an answer.
+fn guarded(router: Router, load: Load, readiness: Arc<Readiness>) -> Router {
+    router
+        .layer(from_fn_with_state(load, with_room))
+        .layer(from_fn(within_deadline))
+        .layer(from_fn(catch_panic))
+        .layer(from_fn_with_state(readiness, say_goodbye))
+}
+
+/// Liveness, readiness and figures, on a port of their own: probes need no certificate, and the
+/// API server's network need not reach it.
+pub fn admin(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        // All tasks of the program end together, and the program with them: who answers is alive.
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/metrics", get(metrics_page).with_state(metrics))
+}
+
+async fn readyz(State(readiness): State<Arc<Readiness>>) -> Response {
+    let missing = readiness.missing();
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("{}\n", missing.join("\n")),
+    )
+        .into_response()
+}
+
+async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.page() {
+        Ok(page) => ([(CONTENT_TYPE, METRICS_TYPE)], page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn with_room(State(load): State<Load>, request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    match load.enter(length_bytes).await {
+        Ok(_room) => next.run(request).await,
+        Err(full) => (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),
+    }
+}
+
+async fn within_deadline(request: Request, next: Next) -> Response {
+    match timeout(REQUEST_DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}
+
+async fn catch_panic(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        // The panic hook has printed what and where; the pod itself is not repeated.
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// While the program ends, each answer asks for a new connection, which goes to another replica:
+/// API servers keep theirs open for as long as they may.
+async fn say_goodbye(
+    State(readiness): State<Arc<Readiness>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if readiness.is_ending() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

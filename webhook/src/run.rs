@@ -1,0 +1,190 @@
+//! From the arguments to a running program, and to its orderly end.
+
+use crate::args::Args;
+use crate::certificate::Keeper;
+use crate::certificate::bundle::Names;
+use crate::certificate::resolver::Resolver;
+use crate::client::bounded;
+use crate::configuration::Publisher;
+use crate::handlers::App;
+use crate::load::Load;
+use crate::metrics::Metrics;
+use crate::provision::{ClusterRoles, Provisioner};
+use crate::readiness::Readiness;
+use crate::watch::{Scope, Single, Whole, follow_one};
+use crate::{handshake, routes, serve};
+use axum_server::Handle;
+use common::shutdown::Shutdown;
+use inject::Settings;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, Config};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+/// Why the program ends by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Signals cannot be received.
+    #[error("cannot register for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    /// There is no way to the API server.
+    #[error("no configuration for the API server, neither in KUBECONFIG nor in a pod: {0}")]
+    Config(#[source] kube::config::InferConfigError),
+    /// The client cannot be made.
+    #[error("cannot make a client for the API server: {0}")]
+    Client(#[source] kube::Error),
+    /// A server cannot start or ended.
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    /// A task that runs for ever has ended: the program is not whole any more.
+    #[error("a task of the program ended: {0}")]
+    Task(#[source] JoinError),
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If the program cannot start, or a part of it breaks.
+pub async fn run(args: Args) -> Result<(), RunError> {
+    let mut shutdown = Shutdown::register().map_err(RunError::Signals)?;
+    let listener = serve::listen(args.listen)?;
+    let admin_listener = serve::listen(args.admin_listen)?;
+    let listening = serve::address(&listener)?;
+    let config = Config::infer().await.map_err(RunError::Config)?;
+    let client = Client::try_from(bounded(config)).map_err(RunError::Client)?;
+
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Arc::new(Readiness::default());
+    let resolver = Arc::new(Resolver::default());
+    let roles = ClusterRoles {
+        sidecar: args.sidecar_cluster_role.clone(),
+        router: args.router_cluster_role.clone(),
+    };
+    let provisioner = Arc::new(Provisioner::new(client.clone(), roles, metrics.clone()));
+
+    let mut tasks = Tasks(JoinSet::new());
+    let parts = Parts {
+        client: &client,
+        args: &args,
+        metrics: &metrics,
+        readiness: &readiness,
+    };
+    parts.keep_certificate(&mut tasks, listening, resolver.clone());
+    tasks.spawn(provisioner.clone().follow());
+
+    let app = App {
+        settings: Arc::new(settings(&args)),
+        provisioner,
+        metrics: metrics.clone(),
+    };
+    let router = routes::admission(app, Load::new(args.reviews_max), readiness.clone());
+    let handle = Handle::new();
+    let mut server = tokio::spawn(serve::tls(listener, resolver, router, handle.clone()));
+    let admin_router = routes::admin(readiness.clone(), metrics);
+    let mut admin = tokio::spawn(serve::plain(admin_listener, admin_router, Handle::new()));
+    tracing::info!(%listening, admin = %args.admin_listen, "listening");
+
+    // Each is polled to its end at most once, and the first end decides.
+    tokio::select! {
+        () = shutdown.requested() => {}
+        ended = tasks.0.join_next() => {
+            return ended.map_or(Ok(()), |ended| ended.map(|_| ()).map_err(RunError::Task));
+        }
+        ended = &mut server => return Ok(ended.map_err(RunError::Task)??),
+        ended = &mut admin => return Ok(ended.map_err(RunError::Task)??),
+    }
+
+    let delay = args.shutdown_delay;
+    tracing::info!(?delay, "ending: not ready any more, still serving");
+    readiness.end();
+    tokio::time::sleep(delay).await;
+    handle.graceful_shutdown(Some(args.drain_deadline));
+    server.await.map_err(RunError::Task)??;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn settings(args: &Args) -> Settings {
+    Settings {
+        image: args.sidecar_image.clone(),
+        image_pull_policy: args.sidecar_image_pull_policy.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// What the background tasks share.
+struct Parts<'a> {
+    client: &'a Client,
+    args: &'a Args,
+    metrics: &'a Arc<Metrics>,
+    readiness: &'a Arc<Readiness>,
+}
+
+impl Parts<'_> {
+    /// The certificate from the Secret to the server, to the configuration, and to the proof.
+    fn keep_certificate(
+        &self,
+        tasks: &mut Tasks,
+        listening: std::net::SocketAddr,
+        resolver: Arc<Resolver>,
+    ) {
+        let args = self.args;
+        let names = Names::new(&args.service, &args.namespace);
+        let (served, now_served) = watch::channel(None);
+
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &args.namespace);
+        let (secret, secret_state) = watch::channel(Single::Unknown);
+        let scope = Scope::named("the Secret of the certificate", &args.certificate_secret);
+        tasks.spawn(follow_one(Whole(secrets.clone()), scope, secret));
+        let keeper = Keeper {
+            secrets,
+            name: args.certificate_secret.clone(),
+            names: names.clone(),
+            resolver,
+            served,
+            readiness: self.readiness.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(keeper.keep(secret_state));
+
+        let configurations: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        let (configuration, configuration_state) = watch::channel(Single::Unknown);
+        let scope = Scope::named("the webhook configuration", &args.configuration);
+        tasks.spawn(follow_one(
+            Whole(configurations.clone()),
+            scope,
+            configuration,
+        ));
+        let publisher = Publisher {
+            configurations,
+            name: args.configuration.clone(),
+            service: (args.service.clone(), args.namespace.clone()),
+            readiness: self.readiness.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(publisher.publish(configuration_state, now_served.clone()));
+        tasks.spawn(handshake::verify(
+            listening,
+            names,
+            now_served,
+            self.readiness.clone(),
+        ));
+    }
+}
+
+/// Tasks that run for ever; when one panics, the program ends and is started again.
+struct Tasks(JoinSet<()>);
+
+impl Tasks {
+    fn spawn<F>(&mut self, task: F)
+    where
+        F: Future<Output = std::convert::Infallible> + Send + 'static,
+    {
+        self.0.spawn(async move {
+            task.await;
+        });
+    }
+}
