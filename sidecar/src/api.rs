@@ -1,5 +1,6 @@
 //! The elector's requests: sent to the API server, and their answers put into its terms.
 
+use crate::cause::Causes;
 use crate::client::{self, NoAnswer, Reply};
 use crate::clock::wall_time;
 use crate::config::Config;
@@ -212,11 +213,7 @@ impl Api {
         let reply = match failed {
             Failed::Outdated => return Failure::Conflict,
             Failed::NoAnswer(error) => {
-                tracing::debug!(
-                    request = name,
-                    error = error as &dyn std::error::Error,
-                    "lost"
-                );
+                tracing::debug!(request = name, error = %Causes(error), "no answer");
                 return Failure::Lost;
             }
             Failed::Unreadable(error) => {

@@ -2,6 +2,7 @@
 
 use common::contract::{self, default, env};
 use common::duration::{format_ms, parse_ms};
+use common::hash::fnv1a;
 use common::ids::{Group, Identity};
 use election::{Handover, Params};
 use std::path::PathBuf;
@@ -197,7 +198,8 @@ fn params<F: Fn(&str) -> Option<String>>(vars: &Vars<'_, F>) -> Result<Params, C
         }
     };
     Ok(Params {
-        jitter_seed: seed(&uid),
+        // The pods of a group retry at different instants.
+        jitter_seed: fnv1a(uid.as_bytes()),
         identity: Identity::new(vars.required(env::POD_NAME)?, uid),
         owner: vars.optional(env::OWNER),
         lease_duration_ms: lease_ms,
@@ -206,13 +208,6 @@ fn params<F: Fn(&str) -> Option<String>>(vars: &Vars<'_, F>) -> Result<Params, C
         handover,
         drain_timeout_ms: vars.duration_ms(env::DRAIN_TIMEOUT, grace_ms)?,
         unready_grace_ms: vars.duration_ms(env::UNREADY_GRACE, default::UNREADY_GRACE_MS)?,
-    })
-}
-
-/// FNV-1a of the pod's uid: the pods of a group retry at different instants.
-fn seed(uid: &str) -> u64 {
-    uid.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 

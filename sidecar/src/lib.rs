@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod api;
+mod cause;
 mod client;
 mod clock;
 mod config;

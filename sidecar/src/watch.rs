@@ -4,6 +4,7 @@
 //! or keeps failing at it, is the resource listed again. Watches that fall silent are ended here:
 //! the API server sends a bookmark about once a minute.
 
+use crate::cause::Causes;
 use crate::client::{self, NoAnswer, Reply};
 use crate::lines::{LineTooLong, Lines};
 use crate::metrics::Metrics;
@@ -41,8 +42,9 @@ const RETRY_MS_MAX: u64 = 2_000;
 const GRANT_MS: u64 = 2_000;
 /// Longest wait where a right is missing, milliseconds.
 const FORBIDDEN_MS_MAX: u64 = 30_000;
-/// Failures in a row after which the place is given up and the resource is listed again.
-const RESUMES_MAX: u32 = 5;
+/// Refusals in a row after which the place is given up and the resource is listed again. An API
+/// server that is not there refuses nothing: all pods listing at once is not what it needs then.
+const REFUSALS_MAX: u32 = 5;
 
 /// Follows one resource.
 pub(crate) struct Watch<W> {
@@ -107,21 +109,24 @@ impl<W: Watched> Watch<W> {
 
     /// Runs until nobody listens to the news.
     pub(crate) async fn run(mut self) {
-        let mut failures: u32 = 0;
+        let (mut failures, mut refusals): (u32, u32) = (0, 0);
         loop {
             let Err(ended) = self.once().await else {
                 continue;
             };
             if self.heard {
-                failures = 0;
+                (failures, refusals) = (0, 0);
             }
             match ended {
                 Ended::Unheard => return,
                 // The usual end after some minutes.
                 Ended::Over | Ended::Silent if self.heard => continue,
                 Ended::Expired | Ended::ErrorEvent(_) => self.place = None,
-                _ if failures >= RESUMES_MAX => self.place = None,
-                _ => {}
+                Ended::Late | Ended::NoAnswer(_) | Ended::Broken(_) => {}
+                _ => refusals = refusals.saturating_add(1),
+            }
+            if refusals > REFUSALS_MAX {
+                self.place = None;
             }
             self.tell(&ended, failures);
             let wait_ms = self.wait_ms(&ended, failures);
@@ -142,25 +147,27 @@ impl<W: Watched> Watch<W> {
         }
     }
 
-    /// One line when trouble lasts, and one when it is over.
+    /// One line when trouble lasts; one more when a watch opens again.
     fn tell(&mut self, ended: &Ended, failures: u32) {
-        let resource = W::RESOURCE;
-        if failures == 0 || self.troubled {
-            // A first failure is repeated at once, and mostly stays the only one.
-            tracing::debug!(resource, error = %ended, failures, "watching ended");
+        let (resource, error) = (W::RESOURCE, Causes(ended));
+        let quiet = match ended {
+            Ended::Over | Ended::Silent | Ended::Expired => true,
+            _ if forbidden(ended) => !W::ALWAYS_ALLOWED,
+            _ => false,
+        };
+        // A first failure is repeated at once, and mostly stays the only one.
+        if failures == 0 || quiet || self.troubled {
+            tracing::debug!(resource, %error, failures, "watching ended");
             return;
         }
-        match ended {
-            Ended::Status(reply) if reply.status == StatusCode::FORBIDDEN => {
-                if !W::ALWAYS_ALLOWED {
-                    return;
-                }
-                let cure = cure(reply.status, &reply.message(), self.watched.config());
-                tracing::warn!(resource, error = %ended, cure, "no right to watch; trying again");
-            }
-            _ => tracing::warn!(resource, error = %ended, "watching fails; trying again"),
-        }
         self.troubled = true;
+        match ended {
+            Ended::Status(reply) if forbidden(ended) => {
+                let cure = cure(reply.status, &reply.message(), self.watched.config());
+                tracing::warn!(resource, %error, cure, "no right to watch; trying again");
+            }
+            _ => tracing::warn!(resource, %error, "watching fails; trying again"),
+        }
     }
 
     fn wait_ms(&self, ended: &Ended, failures: u32) -> u64 {
@@ -220,6 +227,9 @@ impl<W: Watched> Watch<W> {
             let reply = within(ANSWER_MS_MAX, client::whole(response)).await;
             return Err(refused(reply.ok_or(Ended::Late)??));
         }
+        if std::mem::take(&mut self.troubled) {
+            tracing::info!(resource = W::RESOURCE, "watching works again");
+        }
         let mut body = response.into_body();
         let mut lines = Lines::default();
         loop {
@@ -235,7 +245,7 @@ impl<W: Watched> Watch<W> {
             lines.push(&chunk)?;
             while let Some(line) = lines.line() {
                 let news = self.event(line)?;
-                self.hear();
+                self.heard = true;
                 if let Some(news) = news {
                     self.send(news).await?;
                 }
@@ -263,13 +273,6 @@ impl<W: Watched> Watch<W> {
         };
         self.place = Some(place);
         Ok(news)
-    }
-
-    fn hear(&mut self) {
-        self.heard = true;
-        if std::mem::take(&mut self.troubled) {
-            tracing::info!(resource = W::RESOURCE, "watching works again");
-        }
     }
 
     fn url(&self, query: &str, (key, value): (&str, &str)) -> String {

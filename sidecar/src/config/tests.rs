@@ -78,8 +78,3 @@ fn errors_name_the_variable_and_what_it_may_be() {
         );
     }
 }
-
-#[test]
-fn pods_retry_at_different_instants() {
-    assert_ne!(seed("6b5ad1b2-0001"), seed("6b5ad1b2-0002"));
-}

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 struct Scripted {
     /// Part of the URL that must ask for it.
     asked: &'static str,
+    /// 0: the connection is refused.
     status: u16,
     body: Vec<u8>,
     /// Size of the chunks that it comes in.
@@ -70,6 +71,9 @@ fn scene<W: Watched>(watched: W, script: Vec<Scripted>) -> Scene {
                 return std::future::pending().await;
             };
             assert!(url.contains(next.asked), "{url} instead of {}", next.asked);
+            if next.status == 0 {
+                return Err(std::io::Error::other("refused"));
+            }
             let chunk_bytes = next.chunk_bytes.min(next.body.len().max(1));
             let chunks: Vec<Bytes> = next
                 .body
@@ -83,12 +87,10 @@ fn scene<W: Watched>(watched: W, script: Vec<Scripted>) -> Scene {
             };
             let body = stream::iter(chunks).chain(rest).map(Ok::<_, Infallible>);
             let body = StreamBody::new(body.map_ok(Frame::data));
-            Ok::<_, Infallible>(
-                http::Response::builder()
-                    .status(next.status)
-                    .body(body)
-                    .unwrap(),
-            )
+            Ok(http::Response::builder()
+                .status(next.status)
+                .body(body)
+                .unwrap())
         }
     });
     let (sender, news) = mpsc::channel(8);
@@ -227,6 +229,24 @@ async fn a_broken_watch_is_resumed_without_a_list() {
             events("resourceVersion=10", &[event("ADDED", pod("a", 12))]),
         ],
     );
+    assert!(scene.listed_pods().await.is_empty());
+    assert_eq!(scene.pod().await, ("a".to_owned(), 12));
+    assert_eq!(scene.lists(), 1);
+}
+
+/// All pods listing at once is not what an API server needs that has just come back.
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_was_away_is_not_asked_for_lists() {
+    let script: Vec<Scripted> = [answer(LIST, 200, &list(10, &[]))]
+        .into_iter()
+        .chain((0..20).map(|_| answer("resourceVersion=10", 0, &json!({}))))
+        .chain((0..5).map(|_| answer("resourceVersion=10", 503, &json!({}))))
+        .chain([events(
+            "resourceVersion=10",
+            &[event("ADDED", pod("a", 12))],
+        )])
+        .collect();
+    let mut scene = scene(pods(), script);
     assert!(scene.listed_pods().await.is_empty());
     assert_eq!(scene.pod().await, ("a".to_owned(), 12));
     assert_eq!(scene.lists(), 1);
