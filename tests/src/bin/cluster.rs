@@ -83,32 +83,8 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<ExitCode> {
     match args.command {
-        Command::Up { nodes } => {
-            let cluster = Cluster::start(ClusterOptions {
-                nodes,
-                ..Default::default()
-            })
-            .await?;
-            eprintln!(
-                "cluster {} with {nodes} nodes, logs in {}",
-                cluster.id(),
-                cluster.logs().display()
-            );
-            println!("export KUBECONFIG={}", cluster.kubeconfig().display());
-            cluster.keep()?;
-        }
-        Command::Down { mut ids, all } => {
-            ids.extend(args.id);
-            if all {
-                ids = Cluster::running()?;
-            } else if ids.is_empty() {
-                ids.push(Cluster::attach(None).await?.id().into());
-            }
-            for id in ids {
-                Cluster::end(&id)?;
-                eprintln!("cluster {id} ended");
-            }
-        }
+        Command::Up { nodes } => up(nodes).await?,
+        Command::Down { ids, all } => down(ids.into_iter().chain(args.id).collect(), all).await?,
         Command::List => Cluster::running()?.iter().for_each(|id| println!("{id}")),
         Command::Build { images: kinds } => {
             let kinds = if kinds.is_empty() {
@@ -152,4 +128,32 @@ async fn run(args: Args) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn up(nodes: usize) -> Result<()> {
+    let cluster = Cluster::start(ClusterOptions {
+        nodes,
+        ..Default::default()
+    })
+    .await?;
+    eprintln!(
+        "cluster {}, logs in {}",
+        cluster.id(),
+        cluster.logs().display()
+    );
+    println!("export KUBECONFIG={}", cluster.kubeconfig().display());
+    cluster.keep()
+}
+
+async fn down(mut ids: Vec<String>, all: bool) -> Result<()> {
+    if all {
+        ids = Cluster::running()?;
+    } else if ids.is_empty() {
+        ids.push(Cluster::attach(None).await?.id().into());
+    }
+    for id in ids {
+        Cluster::end(&id)?;
+        eprintln!("cluster {id} ended");
+    }
+    Ok(())
 }

@@ -27,7 +27,6 @@ pub(crate) const LOGS: &str = "logs";
 const TEMPORARY_BYTES_MAX: usize = 40;
 const KUBECONFIG: &str = "kubeconfig";
 const ADMIN: &str = "admin";
-const API_SERVER_ARGUMENTS: &str = "api-server.json";
 
 pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Result<Cluster> {
     if !(1..=NODES_MAX).contains(&options.nodes) {
@@ -52,9 +51,32 @@ pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Resul
         id,
         namespaces,
         nodes: names,
-        port: 0,
+        api_server_arguments: Vec::new(),
     };
-    start_programs(binaries, options, folder, record, keeper, &pause).await
+    let mut start = Start::new(binaries, folder, record)?;
+    let client = start.start_api(&options.api_server_args).await?;
+    start
+        .start_rest(&client, &pause, &options.controller_manager_args)
+        .await?;
+    let Start {
+        binaries,
+        folder,
+        record,
+        hub,
+        nodes,
+        ..
+    } = start;
+    Ok(Cluster {
+        id: record.id,
+        kubeconfig: folder.join(KUBECONFIG),
+        folder,
+        binaries,
+        client,
+        hub,
+        nodes,
+        api_server_arguments: record.api_server_arguments,
+        keeper: Some(keeper),
+    })
 }
 
 /// Nodes hide some folders, and the path of a socket has an end.
@@ -124,83 +146,99 @@ fn read_again(log: &File) -> String {
     String::from_utf8_lossy(&buffer[..size]).into_owned()
 }
 
-async fn start_programs(
+/// A cluster on its way.
+struct Start {
     binaries: Binaries,
-    options: &ClusterOptions,
     folder: PathBuf,
-    mut record: Record,
-    keeper: Keeper,
-    pause: &Path,
-) -> Result<Cluster> {
-    let hub = machine(&folder, &record, HUB)?;
-    let nodes: Vec<Machine> = record
-        .nodes
-        .iter()
-        .map(|name| machine(&folder, &record, name))
-        .collect::<Result<_>>()?;
-    let inits: Vec<i32> = nodes.iter().map(|node| node.init).collect();
-    network::connect(hub.init, &inits).await?;
+    record: Record,
+    hub: Machine,
+    nodes: Vec<Machine>,
+    pki: Pki,
+}
 
-    let pki = Pki::create(&folder.join("pki"))?;
-    let arguments = control_plane::prepare_api_server(&hub, &pki, &options.api_server_args)?;
-    control_plane::start_etcd(&hub, &binaries).await?;
-    hub.start(&binaries, API_SERVER, arguments.clone()).await?;
-    let target = format!("{HUB_ADDRESS}:{API_PORT}");
-    record.port = hub
-        .serve(&binaries, relay::HELPER, &[&target], "127.0.0.1:0")
-        .await?;
-    record.write(&folder)?;
-    fs::write(
-        folder.join(API_SERVER_ARGUMENTS),
-        serde_json::json!(arguments).to_string(),
-    )
-    .doing(|| "write the API server's arguments".into())?;
+impl Start {
+    fn new(binaries: Binaries, folder: PathBuf, record: Record) -> Result<Self> {
+        let hub = machine(&folder, &record, HUB)?;
+        let nodes = machines(&folder, &record)?;
+        let pki = Pki::create(&folder.join("pki"))?;
+        Ok(Self {
+            binaries,
+            folder,
+            record,
+            hub,
+            nodes,
+            pki,
+        })
+    }
 
-    pki.issue(ADMIN, &[("O", "system:masters"), ("CN", ADMIN)], &[])?;
-    let kubeconfig = folder.join(KUBECONFIG);
-    pki.write_kubeconfig(
-        ADMIN,
-        &kubeconfig,
-        &format!("https://127.0.0.1:{}", record.port),
-    )?;
-    let client = client(&kubeconfig).await?;
+    /// Starts etcd and the API server, which become ready later.
+    async fn start_api(&mut self, extra: &[String]) -> Result<kube::Client> {
+        let Self {
+            binaries,
+            folder,
+            record,
+            hub,
+            nodes,
+            pki,
+        } = self;
+        let inits: Vec<i32> = nodes.iter().map(|node| node.init).collect();
+        network::connect(hub.init, &inits).await?;
+        let arguments = control_plane::prepare_api_server(hub, pki, extra)?;
+        control_plane::start_etcd(hub, binaries).await?;
+        hub.start(binaries, API_SERVER, arguments.clone()).await?;
 
-    let prepared = try_join_all((1..).zip(&nodes).map(async |(index, machine)| {
-        node::start_containerd(machine, &binaries, index).await?;
-        containers::load(machine, &binaries, pause).await
-    }));
-    try_join(prepared, ready::api_server(&client, &hub)).await?;
-    let kubelets =
-        try_join_all((1..).zip(&nodes).map(async |(index, machine)| {
-            node::start_kubelet(machine, &binaries, &pki, index).await
+        let target = format!("{HUB_ADDRESS}:{API_PORT}");
+        let outside = "127.0.0.1:0";
+        let port = hub
+            .serve(binaries, relay::HELPER, &[&target], outside)
+            .await?;
+        record.api_server_arguments = arguments;
+        record.write(folder)?;
+        pki.issue(ADMIN, &[("O", "system:masters"), ("CN", ADMIN)], &[])?;
+        let kubeconfig = folder.join(KUBECONFIG);
+        pki.write_kubeconfig(ADMIN, &kubeconfig, &format!("https://127.0.0.1:{port}"))?;
+        client(&kubeconfig).await
+    }
+
+    /// Starts everything else and waits until all of it is ready.
+    async fn start_rest(
+        &self,
+        client: &kube::Client,
+        pause: &Path,
+        extra: &[String],
+    ) -> Result<()> {
+        let Self {
+            binaries,
+            hub,
+            nodes,
+            pki,
+            ..
+        } = self;
+        let numbered = || (1..).zip(nodes);
+        let runtimes = try_join_all(numbered().map(async |(index, node)| {
+            node::start_containerd(node, binaries, index).await?;
+            containers::load(node, binaries, pause).await
         }));
-    let extra = &options.controller_manager_args;
-    let controllers = control_plane::start_controllers(&hub, &binaries, &pki, extra);
-    try_join(kubelets, controllers).await?;
-    ready::nodes(&client, &nodes).await?;
-    try_join_all(nodes.iter().chain([&hub]).map(async |machine| {
-        // A kube-proxy is quickest when its node exists.
-        let node = if machine.name == HUB {
-            &nodes[0].name
-        } else {
-            &machine.name
-        };
-        control_plane::start_proxy(machine, &binaries, &pki, node).await?;
-        ready::proxy(machine).await
-    }))
-    .await?;
-    ready::default_account(&client, &hub).await?;
-    Ok(Cluster {
-        id: record.id,
-        folder,
-        kubeconfig,
-        binaries,
-        client,
-        hub,
-        nodes,
-        api_server_arguments: arguments,
-        keeper: Some(keeper),
-    })
+        try_join(runtimes, ready::api_server(client, hub)).await?;
+        let kubelets =
+            numbered().map(|(index, node)| node::start_kubelet(node, binaries, pki, index));
+        let controllers = control_plane::start_controllers(hub, binaries, pki, extra);
+        try_join(try_join_all(kubelets), controllers).await?;
+        ready::nodes(client, nodes).await?;
+
+        // A kube-proxy is quickest when its node exists already.
+        let hub_as_node = nodes.first().map(|node| (hub, &node.name));
+        let proxies = nodes
+            .iter()
+            .map(|node| (node, &node.name))
+            .chain(hub_as_node);
+        try_join_all(proxies.map(async |(machine, node)| {
+            control_plane::start_proxy(machine, binaries, pki, node).await?;
+            ready::proxy(machine).await
+        }))
+        .await?;
+        ready::default_account(client, hub).await
+    }
 }
 
 pub(crate) async fn attach(binaries: Binaries, id: Option<&str>) -> Result<Cluster> {
@@ -218,25 +256,26 @@ pub(crate) async fn attach(binaries: Binaries, id: Option<&str>) -> Result<Clust
     };
     let folder = state::folder(id);
     let record = Record::read(&folder)?;
-    let path = folder.join(API_SERVER_ARGUMENTS);
-    let arguments = fs::read(&path).doing(|| format!("read {}", path.display()))?;
     let kubeconfig = folder.join(KUBECONFIG);
     Ok(Cluster {
         client: client(&kubeconfig).await?,
         hub: machine(&folder, &record, HUB)?,
-        nodes: record
-            .nodes
-            .iter()
-            .map(|name| machine(&folder, &record, name))
-            .collect::<Result<_>>()?,
-        api_server_arguments: serde_json::from_slice(&arguments)
-            .doing(|| "read the API server's arguments".into())?,
+        nodes: machines(&folder, &record)?,
         id: record.id,
         folder,
         kubeconfig,
         binaries,
+        api_server_arguments: record.api_server_arguments,
         keeper: None,
     })
+}
+
+fn machines(folder: &Path, record: &Record) -> Result<Vec<Machine>> {
+    record
+        .nodes
+        .iter()
+        .map(|name| machine(folder, record, name))
+        .collect()
 }
 
 fn machine(folder: &Path, record: &Record, name: &str) -> Result<Machine> {

@@ -30,8 +30,8 @@ pub(crate) struct Record {
     pub(crate) namespaces: BTreeMap<String, i32>,
     /// Names of the nodes, in order.
     pub(crate) nodes: Vec<String>,
-    /// Port of 127.0.0.1 at which the API server answers.
-    pub(crate) port: u16,
+    /// What the API server is started with, to start it again.
+    pub(crate) api_server_arguments: Vec<String>,
 }
 
 impl Record {
