@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::Client;
@@ -71,9 +71,12 @@ pub(crate) enum NoAnswer {
     /// Sending it or waiting for the answer failed.
     #[error("send the request: {0}")]
     Send(#[source] Box<kube::Error>),
-    /// The body broke off, or is longer than [`ANSWER_BYTES_MAX`].
+    /// The body broke off.
     #[error("read the answer: {0}")]
     Body(#[source] BoxError),
+    /// The body is longer than [`ANSWER_BYTES_MAX`].
+    #[error("read an answer of at most {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
 }
 
 impl Reply {
@@ -129,7 +132,11 @@ pub(crate) async fn call(client: &Client, request: Request<Body>) -> Result<Repl
 pub(crate) async fn whole(response: Response<Body>) -> Result<Reply, NoAnswer> {
     let (status, retry_after_ms) = (response.status(), retry_after_ms(response.headers()));
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-    let body = body.collect().await.map_err(NoAnswer::Body)?.to_bytes();
+    let broke = |error: BoxError| match error.is::<LengthLimitError>() {
+        true => NoAnswer::TooLong,
+        false => NoAnswer::Body(error),
+    };
+    let body = body.collect().await.map_err(broke)?.to_bytes();
     Ok(Reply {
         status,
         retry_after_ms,

@@ -31,6 +31,25 @@ pub(crate) struct Driver {
     pub(crate) publisher: Publisher,
     pub(crate) last_cycle: LastCycle,
     pub(crate) last_lease: LastLease,
+    pub(crate) reach: Reach,
+}
+
+/// Whether the API server answered the last request; kept for the log alone.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    lost: bool,
+}
+
+impl Reach {
+    fn note(&mut self, outcome: &Outcome) {
+        let lost = *outcome == Outcome::Failed(Failure::Lost);
+        match (self.lost, lost) {
+            (false, true) => tracing::warn!("the API server did not answer a request in time"),
+            (true, false) => tracing::info!("the API server answers again"),
+            (true, true) | (false, false) => {}
+        }
+        self.lost = lost;
+    }
 }
 
 type InFlight = Pin<Box<dyn Future<Output = (RequestId, Answer)> + Send>>;
@@ -70,6 +89,7 @@ impl Driver {
                 }
                 (id, answer) = completion(&mut in_flight) => {
                     in_flight = None;
+                    self.reach.note(&answer.outcome);
                     if let Some(lease) = answer.lease {
                         self.last_lease.keep(lease);
                     }

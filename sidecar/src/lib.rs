@@ -45,7 +45,7 @@ pub use role_file::RoleFileError;
 pub use serve::ListenError;
 
 use api::Api;
-use driver::Driver;
+use driver::{Driver, Reach};
 use election::Elector;
 use http::App;
 use lease::LastLease;
@@ -122,6 +122,7 @@ pub async fn run(
         publisher,
         last_cycle,
         last_lease: LastLease::default(),
+        reach: Reach::default(),
     };
     driver.run(news, terminated).await;
     // The driver took the publisher along, so the readers end once they have said the last state.

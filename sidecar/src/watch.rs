@@ -21,10 +21,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-/// Objects of one page of a list: bounds the memory that a large namespace takes.
-const PAGE_OBJECTS: u32 = 100;
-/// Pages of one list; a resource with more objects is not listed.
-const PAGES_MAX: u32 = 1_000;
+/// Objects of one page of a list: bounds the memory that a large namespace takes. Where they are so
+/// large that a page is too long to be read, the next try has a quarter.
+const PAGE_OBJECTS: u32 = 64;
+/// Objects of one list; a resource with more is not listed.
+const OBJECTS_MAX: u32 = 100_000;
 /// Longest time for one page, and for a watch to open, milliseconds.
 const ANSWER_MS_MAX: u64 = 10_000;
 /// A watch on which nothing has come for this long is taken for dead, milliseconds: one bookmark
@@ -54,6 +55,7 @@ pub(crate) struct Watch<W> {
     news: mpsc::Sender<News>,
     /// Where to resume; `None`: list first.
     place: Option<String>,
+    page_objects: u32,
     /// The watch that is open has brought an event.
     heard: bool,
     /// People were told that it fails.
@@ -85,7 +87,7 @@ enum Ended {
     LineTooLong(#[from] LineTooLong),
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("more than {} objects", PAGES_MAX * PAGE_OBJECTS)]
+    #[error("more than {OBJECTS_MAX} objects")]
     TooMany,
 }
 
@@ -102,6 +104,7 @@ impl<W: Watched> Watch<W> {
             metrics,
             news,
             place: None,
+            page_objects: PAGE_OBJECTS,
             heard: false,
             troubled: false,
         }
@@ -122,6 +125,9 @@ impl<W: Watched> Watch<W> {
                 // The usual end after some minutes.
                 Ended::Over | Ended::Silent if self.heard => continue,
                 Ended::Expired | Ended::ErrorEvent(_) => self.place = None,
+                Ended::NoAnswer(NoAnswer::TooLong) => {
+                    self.page_objects = (self.page_objects / 4).max(1);
+                }
                 Ended::Late | Ended::NoAnswer(_) | Ended::Broken(_) => {}
                 _ => refusals = refusals.saturating_add(1),
             }
@@ -187,8 +193,9 @@ impl<W: Watched> Watch<W> {
         self.metrics.watch_begins(W::RESOURCE, "list");
         let mut objects = Vec::new();
         let mut token = String::new();
-        for _ in 0..PAGES_MAX {
-            let url = self.url(&format!("limit={PAGE_OBJECTS}"), ("continue", &token));
+        for _ in 0..OBJECTS_MAX / self.page_objects {
+            let query = format!("limit={}", self.page_objects);
+            let url = self.url(&query, ("continue", &token));
             let page: Page<W::Object> = object::read(&self.page(&url).await?.body)?;
             let items = page.items.into_iter().flatten();
             objects.extend(items.filter(|object| self.watched.picks(object)));

@@ -144,6 +144,7 @@ fn start() -> Running {
         publisher,
         last_cycle: app.last_cycle.clone(),
         last_lease: LastLease::default(),
+        reach: Reach::default(),
     };
     let (terminate, terminated) = oneshot::channel();
     let terminated = async {

@@ -153,7 +153,7 @@ fn list(version: u64, items: &[Value]) -> Value {
 }
 
 const LIST: &str =
-    "/api/v1/namespaces/shop/pods?limit=100&labelSelector=active-passive.dev%2Fgroup%3Dweb";
+    "/api/v1/namespaces/shop/pods?limit=64&labelSelector=active-passive.dev%2Fgroup%3Dweb";
 
 #[tokio::test(start_paused = true)]
 async fn a_list_is_followed_from_its_version_however_its_bytes_arrive() {
@@ -190,10 +190,20 @@ async fn long_lists_come_in_pages() {
     let mut first = list(0, &[pod("a", 5)]);
     first["metadata"]["continue"] = json!("abc");
     let pages = vec![
-        answer("limit=100", 200, &first),
+        answer("limit=64", 200, &first),
         answer("continue=abc", 200, &list(10, &[pod("b", 6)])),
     ];
     assert_eq!(scene(pods(), pages).listed_pods().await, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_are_too_long_become_shorter() {
+    let too_long = Scripted {
+        body: vec![b' '; client::ANSWER_BYTES_MAX + 1],
+        ..answer("limit=64", 200, &json!({}))
+    };
+    let script = vec![too_long, answer("limit=16", 200, &list(10, &[pod("a", 5)]))];
+    assert_eq!(scene(pods(), script).listed_pods().await, ["a"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,7 +319,7 @@ async fn an_absent_lease_is_told_with_the_version_of_the_list() {
         TheLease(config()),
         vec![
             answer(
-                "leases?limit=100&fieldSelector=metadata.name%3Dweb",
+                "leases?limit=64&fieldSelector=metadata.name%3Dweb",
                 200,
                 &list(10, &[]),
             ),
@@ -339,10 +349,10 @@ async fn only_services_of_the_group_are_told_about_and_when_they_leave_it() {
     let mut scene = scene(
         GroupServices::new(config()),
         vec![
-            answer("services?limit=100", 403, &forbidden),
-            answer("services?limit=100", 403, &forbidden),
+            answer("services?limit=64", 403, &forbidden),
+            answer("services?limit=64", 403, &forbidden),
             answer(
-                "services?limit=100",
+                "services?limit=64",
                 200,
                 &list(10, &[service("web", 5, "web"), service("db", 6, "db")]),
             ),
