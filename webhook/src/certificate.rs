@@ -108,7 +108,7 @@ impl Keeper {
         match (plan, secret) {
             (Plan::Serve, _) => Ok(()),
             (Plan::Replace { why }, Some(secret)) => {
-                tracing::warn!(secret = self.name, why, "making the certificate anew");
+                tracing::info!(secret = self.name, why, "making the certificate anew");
                 self.replace(secret, self.remembered_or_new(now_s)?).await
             }
             (Plan::RenewLeaf, Some(secret)) => {
@@ -194,7 +194,11 @@ impl Keeper {
         how: &'static str,
     ) -> Result<(), CertificateError> {
         match answer {
-            Ok(_) => tracing::info!(secret = self.name, how, "the certificate"),
+            Ok(_) => tracing::info!(
+                secret = self.name,
+                how,
+                "the Secret holds a new certificate"
+            ),
             Err(error) if error.is_conflict() => {
                 tracing::info!(secret = self.name, "another replica was first");
             }

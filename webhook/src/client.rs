@@ -18,7 +18,7 @@ pub enum ApiError {
     #[error(transparent)]
     Answer(#[from] kube::Error),
     /// There was none in time.
-    #[error("no answer within {}", common::duration::format_ms(u64::try_from(.0.as_millis()).unwrap_or(u64::MAX)))]
+    #[error("no answer within {0:?}")]
     Deadline(Duration),
 }
 

@@ -1,8 +1,8 @@
 //! The API server's trust: our authority in every entry of the webhook configuration.
 //!
-//! Only `caBundle` is touched, by a patch that never creates anything and holds only for the version
-//! that it was made for. The chart leaves the field out, so nobody else owns it; when somebody takes
-//! it away all the same, the watch shows it and it is put back.
+//! Only `caBundle` is touched, by a patch that never creates anything and holds only for the
+//! version that it was made for. The chart leaves the field out, so nobody else owns it; when
+//! somebody takes it away all the same, the watch shows it and it is put back.
 
 use crate::certificate::bundle::Served;
 use crate::client::{ApiError, REQUEST_DEADLINE, within};

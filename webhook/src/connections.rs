@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 /// Connections at once. An API server keeps a handful.
-const CONNECTIONS_MAX: usize = 1024;
+pub const CONNECTIONS_MAX: usize = 1024;
 
 /// Takes connections while there is room, and closes others at once.
 #[derive(Debug, Clone)]
@@ -17,10 +17,11 @@ pub struct Bounded {
     room: Arc<Semaphore>,
 }
 
-impl Default for Bounded {
-    fn default() -> Self {
+impl Bounded {
+    /// Room for this many connections.
+    pub fn new(connections_max: usize) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            room: Arc::new(Semaphore::new(connections_max)),
         }
     }
 }
@@ -70,5 +71,33 @@ impl<S: Service<R>, R> Service<R> for Held<S> {
 
     fn call(&mut self, request: R) -> S::Future {
         self.service.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn there_is_room_for_so_many_and_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let bounded = Bounded::new(1);
+        let accept = async || {
+            let client = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            bounded
+                .accept(stream, ())
+                .await
+                .map(|(stream, held)| (client, stream, held))
+        };
+        let first = accept().await.unwrap();
+        assert_eq!(
+            accept().await.unwrap_err().to_string(),
+            "too many connections"
+        );
+        drop(first);
+        assert!(accept().await.is_ok());
     }
 }

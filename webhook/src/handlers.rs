@@ -43,12 +43,8 @@ pub async fn inject_pod(State(app): State<App>, body: Bytes) -> Response {
         Decision::Skip(reason) => reason.code(),
         Decision::Deny { reasons, .. } => reasons.code(),
     };
-    tracing::debug!(
-        review.namespace,
-        decision = decision.code(),
-        reason,
-        "a pod"
-    );
+    let namespace = &review.namespace;
+    tracing::debug!(namespace, decision = decision.code(), reason, "a pod");
     app.metrics
         .review(INJECT_PATH, decision.code(), reason, began.elapsed());
     respond(Answer::of(&review.uid, &decision))
@@ -95,7 +91,7 @@ impl App {
         match self.provisioner.ready(&need).await {
             Ok(()) => decision,
             Err(error) => {
-                tracing::warn!(%error, need.namespace, need.group, "the account is not ready");
+                tracing::warn!(%error, group = need.group, "the account is not ready");
                 let reason = Reason::AccountNotReady { group: need.group };
                 Decision::Deny {
                     reasons: reason.into(),

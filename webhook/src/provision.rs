@@ -188,7 +188,10 @@ impl Provisioner {
         let labelled = match self.ask("create account", name, need, create).await {
             Ok(_) => {
                 self.metrics.provisioned("account");
-                tracing::info!(need.namespace, need.group, "made the group's account");
+                let Need {
+                    namespace, group, ..
+                } = need;
+                tracing::info!(namespace, group, "made the group's account");
                 true
             }
             Err(ProvisionError::Api { source, .. }) if source.is_conflict() => {
@@ -214,12 +217,10 @@ impl Provisioner {
         let bound = match self.ask("create RoleBinding", &name, need, create).await {
             Ok(made) => {
                 self.metrics.provisioned("binding");
-                tracing::info!(
-                    need.namespace,
-                    need.group,
-                    name,
-                    "bound the group's account"
-                );
+                let Need {
+                    namespace, group, ..
+                } = need;
+                tracing::info!(namespace, group, name, "bound the group's account");
                 made
             }
             Err(ProvisionError::Api { source, .. }) if source.is_conflict() => {

@@ -100,7 +100,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let delay = args.shutdown_delay;
     tracing::info!(?delay, "ending: not ready any more, still serving");
     readiness.end();
-    tokio::time::sleep(delay).await;
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = shutdown.requested() => tracing::info!("asked again: ending at once"),
+    }
     handle.graceful_shutdown(Some(args.drain_deadline));
     server.await.map_err(RunError::Task)??;
     tracing::info!("ended");

@@ -1,7 +1,7 @@
 //! The two servers: bound first, so that a port in use ends the program at once.
 
 use crate::certificate::resolver::Resolver;
-use crate::connections::Bounded;
+use crate::connections::{Bounded, CONNECTIONS_MAX};
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -83,7 +83,7 @@ pub async fn tls(
     let address = address(&listener)?;
     let ended = |source| ServeError::Ended { address, source };
     let config = RustlsConfig::from_config(Arc::new(server_config(resolver)?));
-    let acceptor = RustlsAcceptor::new(config).acceptor(Bounded::default());
+    let acceptor = RustlsAcceptor::new(config).acceptor(Bounded::new(CONNECTIONS_MAX));
     let mut server = axum_server::from_tcp(listener).map_err(ended)?.http1_only();
     server
         .http_builder()
@@ -119,7 +119,7 @@ pub async fn plain(
         .header_read_timeout(HEADER_TIMEOUT);
     let service = router.into_make_service();
     server
-        .acceptor(Bounded::default())
+        .acceptor(Bounded::new(CONNECTIONS_MAX))
         .handle(handle)
         .serve(service)
         .await

@@ -49,8 +49,10 @@ impl Validity {
         }
     }
 
-    fn holds(self, now_s: i64) -> bool {
-        (self.not_before_s..=self.not_after_s).contains(&now_s)
+    /// Whether it has expired. One that seems not to have begun is left alone: rather is our clock
+    /// behind, and whoever judges the certificate has another.
+    pub fn is_over(self, now_s: i64) -> bool {
+        now_s > self.not_after_s
     }
 
     /// Whether two thirds of its life are over.
@@ -71,8 +73,8 @@ pub enum Plan {
         /// Why, for the log.
         why: String,
     },
-    /// Serve what is there, and let the same authority sign a new certificate: clients that trust it
-    /// notice nothing.
+    /// Serve what is there, and let the same authority sign a new certificate: clients that trust
+    /// it notice nothing.
     RenewLeaf,
     /// Serve what is there.
     Serve,
@@ -83,13 +85,12 @@ pub fn plan(found: &Found, now_s: i64) -> Plan {
     match found {
         Found::Absent => Plan::Create,
         Found::Unusable { why } => Plan::Replace { why: why.clone() },
-        Found::Certificates { ca, .. } if !ca.holds(now_s) => Plan::Replace {
-            why: "the authority is expired or not valid yet".to_owned(),
+        Found::Certificates { ca, .. } if ca.is_over(now_s) => Plan::Replace {
+            why: "the authority has expired".to_owned(),
         },
         Found::Certificates { ca, leaf } => {
             let ca_left_s = ca.not_after_s.saturating_sub(now_s);
-            let wanted = !leaf.holds(now_s) || leaf.is_old(now_s);
-            if !wanted {
+            if !leaf.is_old(now_s) {
                 Plan::Serve
             } else if ca_left_s >= CA_LEFT_S_MIN {
                 Plan::RenewLeaf
@@ -134,7 +135,8 @@ mod tests {
         check(3_600, 10, "serve");
         check(3_600, 61, "replace");
         check(3_651, 10, "replace");
-        check(-1, 0, "replace");
+        check(200, 91, "renew");
+        check(-1, -1, "serve");
     }
 
     #[test]

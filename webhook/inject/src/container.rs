@@ -124,7 +124,10 @@ impl Sidecar<'_> {
 
     fn env(&self) -> Vec<Value> {
         let options = self.options;
-        let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
+        let field = |name: &str, path: &str| {
+            let field = json!({"apiVersion": "v1", "fieldPath": path});
+            json!({"name": name, "valueFrom": {"fieldRef": field}})
+        };
         let mut vars = vec![
             field(env::POD_NAME, "metadata.name"),
             field(env::POD_UID, "metadata.uid"),
@@ -222,8 +225,8 @@ pub(crate) fn drain_hook(port: u16) -> Value {
     json!({"httpGet": {"path": path::DRAIN, "port": port, "scheme": "HTTP"}})
 }
 
-/// The sidecar's usual port, or the next one that no other container of the pod declares. An earlier
-/// injection's choice stands while it is free.
+/// The sidecar's usual port, or the next one that no other container of the pod declares. An
+/// earlier injection's choice stands while it is free.
 pub(crate) fn free_port(pod: &Pod<'_>) -> u16 {
     let taken: Vec<u64> = pod
         .other_containers()

@@ -283,7 +283,8 @@ impl Plan<'_> {
         let missing = self.request.account_missing && account.kind == AccountKind::Group;
         if missing && account.differs(self.pod) {
             return Some(format!(
-                "dry run: account {} does not exist yet and is not made now, so this pod keeps its own",
+                "dry run: account {} does not exist yet and is not made now, so this pod keeps \
+                 its own",
                 account.name
             ));
         }

@@ -59,7 +59,8 @@ impl Drain {
                 let needed_ms = wanted_ms.saturating_add(default::DRAIN_RESERVE_MS);
                 let needed_s = i64::try_from(needed_ms.div_ceil(1000)).unwrap_or(i64::MAX);
                 let warning = format!(
-                    "terminationGracePeriodSeconds is raised from {grace_s} to {needed_s}, for {} {}",
+                    "terminationGracePeriodSeconds is raised from {grace_s} to {needed_s}, for \
+                     {} {}",
                     contract::DRAIN_TIMEOUT,
                     format_ms(wanted_ms)
                 );

@@ -1,5 +1,5 @@
-//! Keys that only sidecars write, found in a template: each pod made from it would claim a role that
-//! nobody gave it.
+//! Keys that only sidecars write, found in a template: each pod made from it would claim a role
+//! that nobody gave it.
 
 use crate::options::Options;
 use crate::patch::{Patch, Pointer};

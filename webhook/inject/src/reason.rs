@@ -28,13 +28,20 @@ pub enum Reason {
         expected: &'static str,
     },
     /// The sidecar is a Linux program.
-    #[error("the sidecar runs on Linux only, and this pod is for Windows nodes: remove {key}", key = contract::INJECT)]
+    #[error(
+        "the sidecar runs on Linux only, and this pod is for Windows nodes: remove {key}",
+        key = contract::INJECT
+    )]
     Windows,
     /// An annotation has a value that does not parse.
     #[error(transparent)]
     BadValue(#[from] BadValue),
     /// Nothing names the group.
-    #[error("this pod has no controller to name its election group after: add the annotation {key}: <name>", key = contract::GROUP)]
+    #[error(
+        "this pod has no controller to name its election group after: add the annotation \
+         {key}: <name>",
+        key = contract::GROUP
+    )]
     NoGroup,
     /// The owner's name cannot name the group.
     #[error(

@@ -1,8 +1,8 @@
 //! Where an annotated Service points, derived from its annotations in the write that changes them.
 //!
-//! The same rule as the chart's MutatingAdmissionPolicy, for clusters before 1.36. The selector is an
-//! atomic map that belongs to whoever applies the Service; derived at admission, our key in it stays
-//! theirs, comes back on every apply, and goes away with the group annotation.
+//! The same rule as the chart's MutatingAdmissionPolicy, for clusters before 1.36. The selector is
+//! an atomic map that belongs to whoever applies the Service; derived at admission, our key in it
+//! stays theirs, comes back on every apply, and goes away with the group annotation.
 
 use crate::patch::{Add, Pointer};
 use common::contract::{self, NO_POD};

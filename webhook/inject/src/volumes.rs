@@ -25,6 +25,7 @@ pub(crate) fn wanted(options: &Options, drain: &Drain) -> Vec<Value> {
 /// is off in many clusters. The name must not begin with `kube-api-access-`, which the API server
 /// takes for the automatic one.
 fn token(life_s: i64) -> Value {
+    let namespace = json!({"apiVersion": "v1", "fieldPath": "metadata.namespace"});
     json!({
         "name": contract::TOKEN_VOLUME,
         "projected": {
@@ -36,7 +37,7 @@ fn token(life_s: i64) -> Value {
                     "items": [{"key": "ca.crt", "path": "ca.crt"}],
                 }},
                 {"downwardAPI": {"items": [
-                    {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}},
+                    {"path": "namespace", "fieldRef": namespace},
                 ]}},
             ],
         },
@@ -69,8 +70,8 @@ pub(crate) fn provide(pod: &Pod<'_>, wanted: Vec<Value>, patch: &mut Patch) {
     patch.append(&at, pod.volumes.is_some(), missing);
 }
 
-/// Volumes of the pod that have the name of one of `wanted` and are something else. With the sidecar
-/// in the pod they are those of an earlier injection.
+/// Volumes of the pod that have the name of one of `wanted` and are something else. With the
+/// sidecar in the pod they are those of an earlier injection.
 pub(crate) fn foreign(pod: &Pod<'_>, wanted: &[Value]) -> Vec<Reason> {
     if pod.sidecar().is_some() {
         return Vec::new();

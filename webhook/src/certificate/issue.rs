@@ -29,7 +29,7 @@ pub enum IssueError {
 /// If the generator refuses; it has no reason to.
 pub fn issue(names: &Names, now_s: i64) -> Result<Data, IssueError> {
     let ca_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    // The time tells two generations apart: with one name for both, clients try the wrong one first.
+    // The time tells two generations apart: with one name for both, clients try the wrong one.
     let mut ca = params(
         &format!("active-passive webhook authority {now_s}"),
         now_s,

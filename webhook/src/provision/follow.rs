@@ -121,7 +121,7 @@ impl Provisioner {
             if is_over(&error) {
                 return;
             }
-            tracing::warn!(%error, need.namespace, need.group, "a repair failed");
+            tracing::warn!(%error, group = need.group, "a repair failed");
             tokio::time::sleep(RETRY).await;
         }
     }

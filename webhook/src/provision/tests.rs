@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 const ACCOUNT: &str = "/api/v1/namespaces/shop/serviceaccounts/active-passive-group-web";
 const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings";
-const SIDECAR: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/active-passive-group-web.sidecar";
-const ROUTER: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/active-passive-group-web.router";
+const SIDECAR: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/\
+                       active-passive-group-web.sidecar";
+const ROUTER: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/\
+                      active-passive-group-web.router";
 
 fn provisioner(api: &FakeApi) -> Arc<Provisioner> {
     let roles = ClusterRoles {

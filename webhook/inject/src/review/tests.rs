@@ -75,7 +75,10 @@ fn a_patch_is_base64_with_its_type() {
         version: "0.1.0".to_owned(),
     };
     let pod = json!({
-        "metadata": {"annotations": {"active-passive.dev/inject": "true", "active-passive.dev/group": "web"}},
+        "metadata": {"annotations": {
+            "active-passive.dev/inject": "true",
+            "active-passive.dev/group": "web",
+        }},
         "spec": {"containers": []},
     });
     let info = RequestInfo {

@@ -30,7 +30,8 @@ pub(crate) fn apply(pod: &Value, injection: &Injection) -> Value {
 }
 
 /// Whether everything that stands in `before` stands in `after`, at its place or further down its
-/// list. Exceptions are the values that an injection may overwrite. Fails with the path that is lost.
+/// list. Exceptions are the values that an injection may overwrite. Fails with the path that is
+/// lost.
 pub(crate) fn kept(before: &Value, after: &Value, path: &str) -> Result<(), String> {
     let lost = || Err(path.to_owned());
     match (before, after) {
