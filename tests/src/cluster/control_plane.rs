@@ -12,6 +12,8 @@ use super::pki::Pki;
 
 /// Name of the program, where tests stop and start it.
 pub(crate) const API_SERVER: &str = "kube-apiserver";
+/// Makes what others only ask for, such as the accounts of a namespace.
+pub(crate) const CONTROLLERS: &str = "kube-controller-manager";
 /// Makes ClusterIPs work.
 pub(crate) const PROXY: &str = "kube-proxy";
 const ETCD: &str = "http://127.0.0.1:2379";
@@ -91,7 +93,7 @@ pub(crate) async fn start_controllers(
     pki: &Pki,
     extra: &[String],
 ) -> Result<()> {
-    let name = "kube-controller-manager";
+    let name = CONTROLLERS;
     let kubeconfig = pki.kubeconfig(name, &[("CN", "system:kube-controller-manager")])?;
     let mut arguments = vec![
         format!("--kubeconfig={kubeconfig}"),

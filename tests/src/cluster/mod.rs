@@ -14,6 +14,7 @@ mod error;
 mod helper;
 pub mod images;
 mod keeper;
+mod limits;
 mod machine;
 mod namespace;
 mod network;
@@ -105,7 +106,7 @@ impl Cluster {
     pub async fn start(options: ClusterOptions) -> Result<Self> {
         packages::ensure().await?;
         let binaries = Binaries::find_or_build().await?;
-        let step = progress::step(format!("starting Kubernetes with {} nodes", options.nodes));
+        let step = progress::step("starting Kubernetes");
         let cluster = start::start(binaries, &options).await?;
         step.done();
         Ok(cluster)

@@ -16,6 +16,8 @@ use super::pki::Pki;
 
 /// Name under which nodes have the sandbox image.
 pub(crate) const PAUSE_IMAGE: &str = "docker.io/active-passive/pause:test";
+/// Runs the pods of a node.
+pub(crate) const KUBELET: &str = "kubelet";
 const CONTAINERD: &str = "containerd";
 const SOCKET_TRIES: u32 = 1_500;
 const SOCKET_RETRY_MS: u64 = 20;
@@ -154,5 +156,5 @@ pub(crate) async fn start_kubelet(
         format!("--hostname-override={name}"),
         format!("--node-ip={address}"),
     ];
-    machine.start(binaries, "kubelet", arguments).await
+    machine.start(binaries, KUBELET, arguments).await
 }

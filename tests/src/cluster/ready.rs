@@ -1,4 +1,4 @@
-//! Waits for what the cluster becomes ready by.
+//! Waits for what the cluster becomes ready by. A program that ends meanwhile ends the wait.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,122 +8,126 @@ use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{Api, WatchEvent, WatchParams};
 use tokio::time::{sleep, timeout};
 
-use super::control_plane::{API_SERVER, PROXY};
+use super::control_plane::{API_SERVER, CONTROLLERS, PROXY};
 use super::error::{Error, Result};
 use super::machine::Machine;
 use super::network::API_SERVICE_ADDRESS;
+use super::node::KUBELET;
 use super::run;
 
 const DEADLINE_MS: u64 = 60_000;
 const RETRY_MS: u64 = 50;
 const REQUEST_MS: u64 = 5_000;
+/// How often a program is looked at while it is waited for.
+const ALIVE_MS: u64 = 500;
 
 /// Until the API server says that it is ready.
 pub(crate) async fn api_server(client: &kube::Client, hub: &Machine) -> Result<()> {
-    let ask = async || {
+    let ready = until(async || {
         let request = http::Request::get("/readyz").body(Vec::new());
         let Ok(request) = request else { return false };
-        client
-            .request_text(request)
-            .await
-            .is_ok_and(|answer| answer == "ok")
-    };
-    until(ask, || hub.failure(API_SERVER, "it does not become ready")).await
+        let answer = client.request_text(request).await;
+        answer.is_ok_and(|answer| answer == "ok")
+    });
+    while_alive(hub, API_SERVER, "it does not become ready", ready).await
 }
 
 /// Until the API server's own ClusterIP has been written into the rules of a machine.
 pub(crate) async fn proxy(machine: &Machine) -> Result<()> {
-    let ask = async || {
+    let ready = until(async || {
         let mut nft = machine.command("nft");
         nft.args(["list", "table", "ip", "kube-proxy"]);
         let rules = run::output("list the rules of kube-proxy", nft, REQUEST_MS).await;
         rules.is_ok_and(|rules| rules.contains(API_SERVICE_ADDRESS))
-    };
-    until(ask, || machine.failure(PROXY, "it writes no rules")).await
-}
-
-/// Until no process of `program` is left.
-pub(crate) async fn ended(machine: &Machine, program: &str) -> Result<()> {
-    let ask = async || machine.processes(program).is_empty();
-    until(ask, || {
-        Error::new(format!("end {program}"), "it does not end")
-    })
-    .await
+    });
+    while_alive(machine, PROXY, "it writes no rules", ready).await
 }
 
 /// Until the namespace `default` can take pods.
 pub(crate) async fn default_account(client: &kube::Client, hub: &Machine) -> Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
-    let ask = async || {
-        accounts
-            .get_opt("default")
-            .await
-            .is_ok_and(|account| account.is_some())
-    };
-    let name = "kube-controller-manager";
-    until(ask, || {
-        hub.failure(name, "it does not create the default service account")
-    })
-    .await
+    let ready = until(async || {
+        let account = accounts.get_opt("default").await;
+        account.is_ok_and(|account| account.is_some())
+    });
+    let cause = "it does not create the default service account";
+    while_alive(hub, CONTROLLERS, cause, ready).await
 }
 
-/// Until every node says that it is ready.
-pub(crate) async fn nodes(client: &kube::Client, nodes: &[Machine]) -> Result<()> {
-    let mut missing: Vec<&Machine> = nodes.iter().collect();
-    let watch = async {
-        let api: Api<Node> = Api::all(client.clone());
-        let events = api.watch(&WatchParams::default(), "0").await?;
+/// Until a node says that it is ready.
+pub(crate) async fn node(client: &kube::Client, machine: &Machine) -> Result<()> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let only = WatchParams::default().fields(&format!("metadata.name={}", machine.name));
+    let ready = async {
+        let events = nodes
+            .watch(&only, "0")
+            .await
+            .map_err(|error| error.to_string())?;
         let mut events = std::pin::pin!(events);
-        while !missing.is_empty() {
-            let Some(event) = events.try_next().await? else {
-                break;
-            };
-            let (WatchEvent::Added(node) | WatchEvent::Modified(node)) = event else {
-                continue;
-            };
-            missing.retain(|machine| {
-                let named = node.metadata.name.as_deref() == Some(machine.name.as_str());
-                !(named && is_ready(&node))
-            });
+        while let Some(event) = events.try_next().await.map_err(|error| error.to_string())? {
+            if let WatchEvent::Added(node) | WatchEvent::Modified(node) = event
+                && is_ready(&node)
+            {
+                return Ok(());
+            }
         }
-        Ok::<_, kube::Error>(())
+        Err("the watch ended".to_string())
     };
-    let watched = timeout(Duration::from_millis(DEADLINE_MS), watch).await;
-    let cause = match watched {
-        Ok(Ok(())) => "the watch ended before it was ready".to_string(),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("it is not ready after {DEADLINE_MS} ms"),
+    while_alive(machine, KUBELET, "its node does not become ready", ready).await
+}
+
+/// Until no process of `program` is left.
+pub(crate) async fn ended(machine: &Machine, program: &str) -> Result<()> {
+    let ended = async {
+        while !machine.processes(program).is_empty() {
+            sleep(Duration::from_millis(RETRY_MS)).await;
+        }
     };
-    missing
-        .first()
-        .map_or(Ok(()), |machine| Err(machine.failure("kubelet", &cause)))
+    timeout(Duration::from_millis(DEADLINE_MS), ended)
+        .await
+        .map_err(|_| Error::new(format!("end {program}"), "it does not end"))
 }
 
 fn is_ready(node: &Node) -> bool {
     let conditions = node
         .status
         .iter()
-        .filter_map(|status| status.conditions.as_ref())
-        .flatten();
+        .flat_map(|status| status.conditions.iter().flatten());
     conditions
         .into_iter()
         .any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
-/// Asks until the answer is yes. For what sends no event.
-async fn until<F: Future<Output = bool>>(
-    ask: impl Fn() -> F,
-    failure: impl FnOnce() -> Error,
+/// Waits for `ready`, as long as `program` lives.
+async fn while_alive(
+    machine: &Machine,
+    program: &str,
+    cause: &str,
+    ready: impl Future<Output = Result<(), String>>,
 ) -> Result<()> {
-    let asking = async {
-        while !timeout(Duration::from_millis(REQUEST_MS), ask())
-            .await
-            .unwrap_or(false)
-        {
-            sleep(Duration::from_millis(RETRY_MS)).await;
+    let dead = async {
+        while !machine.processes(program).is_empty() {
+            sleep(Duration::from_millis(ALIVE_MS)).await;
         }
     };
-    timeout(Duration::from_millis(DEADLINE_MS), asking)
+    tokio::select! {
+        biased;
+        ended = timeout(Duration::from_millis(DEADLINE_MS), ready) => match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(machine.failure(program, &format!("{cause}: {error}"))),
+            Err(_) => Err(machine.failure(program, cause)),
+        },
+        () = dead => Err(machine.failure(program, cause)),
+    }
+}
+
+/// Asks until the answer is yes. For what sends no event.
+async fn until<F: Future<Output = bool>>(ask: impl Fn() -> F) -> Result<(), String> {
+    while !timeout(Duration::from_millis(REQUEST_MS), ask())
         .await
-        .map_err(|_| failure())
+        .unwrap_or(false)
+    {
+        sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+    Ok(())
 }

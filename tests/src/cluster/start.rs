@@ -17,8 +17,8 @@ use super::network::{API_PORT, HUB_ADDRESS, NODES_MAX};
 use super::pki::Pki;
 use super::state::{self, HUB, Record};
 use super::{
-    Cluster, ClusterOptions, Keeper, containers, helper, images, keeper, namespace, network, node,
-    ready, relay,
+    Cluster, ClusterOptions, Keeper, containers, helper, images, keeper, limits, namespace,
+    network, node, ready, relay,
 };
 
 /// Folder of the logs, in the folder of the cluster.
@@ -37,6 +37,7 @@ pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Resul
         return Err(Error::new("start a cluster", cause));
     }
     check_places(&binaries)?;
+    limits::ensure()?;
     state::sweep()?;
     let pause = images::pause().await?;
     let names: Vec<String> = (1..=options.nodes)
@@ -224,7 +225,7 @@ impl Start {
             numbered().map(|(index, node)| node::start_kubelet(node, binaries, pki, index));
         let controllers = control_plane::start_controllers(hub, binaries, pki, extra);
         try_join(try_join_all(kubelets), controllers).await?;
-        ready::nodes(client, nodes).await?;
+        try_join_all(nodes.iter().map(|node| ready::node(client, node))).await?;
 
         // A kube-proxy is quickest when its node exists already.
         let hub_as_node = nodes.first().map(|node| (hub, &node.name));
