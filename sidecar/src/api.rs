@@ -1,7 +1,7 @@
 //! The elector's requests: sent to the API server, and their answers put into its terms.
 
 use crate::cause::Causes;
-use crate::client::{self, NoAnswer, Reply};
+use crate::client::{self, JSON, MERGE_PATCH, NoAnswer, Reply};
 use crate::clock::wall_time;
 use crate::config::Config;
 use crate::lease::{self, LastLease, Lease};
@@ -15,11 +15,7 @@ use election::{Action, Failure, LeaseWrite, Outcome, PodWrite, ServiceWrite};
 use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::Value;
-use std::future::Future;
 use std::sync::Arc;
-
-const JSON: &str = "application/json";
-const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Sends the elector's requests. Cheap to clone.
 #[derive(Clone)]

@@ -15,6 +15,10 @@ use tower::{BoxError, ServiceBuilder};
 
 /// Largest answer that is read, bytes: etcd takes objects of 1.5 MiB, and lists come in pages.
 pub(crate) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Content type of an object, and of answers.
+pub(crate) const JSON: &str = "application/json";
+/// Content type of a merge patch (RFC 7386).
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Shown in the audit log, and as the manager of the fields written.
 const USER_AGENT: &str = concat!("active-passive-sidecar/", env!("CARGO_PKG_VERSION"));
 /// A connection without traffic is probed after this time, milliseconds: a watch whose peer
@@ -101,7 +105,7 @@ pub(crate) fn request(method: Method, path: &str, body: Option<(&str, Vec<u8>)>)
         .method(method)
         .uri(path)
         .header(header::USER_AGENT, USER_AGENT)
-        .header(header::ACCEPT, "application/json");
+        .header(header::ACCEPT, JSON);
     let request = match body {
         Some((kind, bytes)) => builder
             .header(header::CONTENT_TYPE, kind)

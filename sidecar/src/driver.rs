@@ -83,7 +83,7 @@ impl Driver {
             input = tokio::select! {
                 biased;
                 () = &mut terminated, if end_at.is_none() => {
-                    tracing::info!("SIGTERM: nothing is left to run for");
+                    tracing::info!("SIGTERM: ending once the role is given up");
                     end_at = Some(self.clock.now() + LAST_MS_MAX);
                     Input::Terminate
                 }

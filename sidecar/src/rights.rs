@@ -1,8 +1,8 @@
 //! How pods are written: through their status subresource where the cluster's rights allow that,
-//! which cannot change what a pod runs; through the pod itself where they do not (c21).
+//! which cannot change what a pod runs; through the pod itself where they do not.
 
 use crate::api::{Api, Failed};
-use crate::client::Reply;
+use crate::client::{JSON, MERGE_PATCH, Reply};
 use crate::object::{self, Meta};
 use crate::pods;
 use crate::refusals::cure;
@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const JSON: &str = "application/json";
-const MERGE_PATCH: &str = "application/merge-patch+json";
 const REVIEW_PATH: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Least time between two looks at the account's rights, seconds.

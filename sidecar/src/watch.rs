@@ -28,8 +28,8 @@ const PAGE_OBJECTS: u32 = 64;
 const OBJECTS_MAX: u32 = 100_000;
 /// Longest time for one page, and for a watch to open, milliseconds.
 const ANSWER_MS_MAX: u64 = 10_000;
-/// A watch on which nothing has come for this long is taken for dead, milliseconds: one bookmark
-/// of about one a minute may be late. Resuming one that was alive costs a request and loses nothing.
+/// A watch on which nothing has come for this long is taken for dead, milliseconds: of about one
+/// bookmark a minute one may be late. Resuming a watch that was alive costs a request, no event.
 const SILENCE_MS_MAX: u64 = 100_000;
 /// How long the API server keeps a watch open, seconds; differs from pod to pod by the spread, lest
 /// all come back at once.

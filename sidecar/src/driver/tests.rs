@@ -27,6 +27,8 @@ struct Server {
     pod: Value,
     /// Answers nothing more, as if cut off.
     silent: bool,
+    /// Refuses writes through the status subresource.
+    no_status_right: bool,
     writes: Vec<String>,
 }
 
@@ -70,7 +72,17 @@ impl Server {
                 self.lease = Some(lease.clone());
                 (201, lease)
             }
-            ("PATCH", path) if path.ends_with("/pods/web-1/status") => {
+            ("POST", path) if path.ends_with("/selfsubjectaccessreviews") => {
+                let resource = &sent["spec"]["resourceAttributes"];
+                (
+                    201,
+                    json!({"status": {"allowed": resource["subresource"] == ""}}),
+                )
+            }
+            ("PATCH", path) if self.no_status_right && path.ends_with("/status") => {
+                (403, json!({"message": "pods/status is forbidden"}))
+            }
+            ("PATCH", path) if path.contains("/pods/web-1") => {
                 for section in ["labels", "annotations"] {
                     let changes = sent["metadata"][section].as_object().unwrap().clone();
                     for (key, value) in changes {
@@ -120,7 +132,11 @@ struct Running {
 }
 
 fn start() -> Running {
-    let server = Arc::new(Mutex::new(Server::new()));
+    start_with(Server::new())
+}
+
+fn start_with(server: Server) -> Running {
+    let server = Arc::new(Mutex::new(server));
     let client = client(server.clone());
     let config: Arc<Config> = Arc::new(crate::tests::config());
     let (metrics, publisher) = (Arc::default(), Publisher::new());
@@ -245,4 +261,17 @@ async fn the_end_comes_in_time_even_if_nobody_answers() {
         (LAST_MS_MAX..LAST_MS_MAX + 10).contains(&took_ms),
         "{took_ms} ms"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_status_may_not_be_written_the_pod_is() {
+    let mut running = start_with(Server {
+        no_status_right: true,
+        ..Server::new()
+    });
+    running.until(active).await;
+    assert_eq!(running.label(), "active");
+    let server = running.server.lock().unwrap();
+    let refused = server.writes.iter().filter(|w| w.ends_with("/status"));
+    assert_eq!(refused.count(), 1, "tried once: {:?}", server.writes);
 }
