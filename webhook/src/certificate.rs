@@ -9,14 +9,14 @@ pub mod resolver;
 
 use crate::certificate::bundle::{Data, Names, Served};
 use crate::certificate::resolver::Resolver;
-use crate::client::{ApiError, REQUEST_DEADLINE, within};
+use crate::client::{ApiError, REQUEST_DEADLINE, post, within};
 use crate::metrics::Metrics;
 use crate::readiness::{Part, Readiness};
 use crate::watch::Single;
 use inject::certs::{Found, Plan, plan};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,8 +28,6 @@ use tokio::time::timeout;
 const TICK: Duration = Duration::from_secs(60);
 /// Time until a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
-/// Label on everything that this program makes.
-const MANAGED_BY: (&str, &str) = crate::provision::names::MANAGED_BY;
 
 /// Why the Secret could not be brought into order.
 #[derive(Debug, thiserror::Error)]
@@ -162,12 +160,10 @@ impl Keeper {
         }
     }
 
+    /// Without labels: those are the chart's, and a value of ours would stand against its own.
     async fn create(&self, data: Data) -> Result<(), CertificateError> {
-        let (key, value) = MANAGED_BY;
-        let labels = [(key.to_owned(), value.to_owned())];
         let metadata = ObjectMeta {
             name: Some(self.name.clone()),
-            labels: Some(labels.into_iter().collect()),
             ..ObjectMeta::default()
         };
         let secret = Secret {
@@ -175,38 +171,29 @@ impl Keeper {
             data: Some(data),
             ..Secret::default()
         };
-        let request = async { self.secrets.create(&PostParams::default(), &secret).await };
-        self.written(within(REQUEST_DEADLINE, request).await, "created")
+        let params = post();
+        let request = async { self.secrets.create(&params, &secret).await };
+        self.written(within(REQUEST_DEADLINE, request).await)
     }
 
     async fn replace(&self, old: &Secret, data: Data) -> Result<(), CertificateError> {
         let mut secret = old.clone();
         secret.data.get_or_insert_default().extend(data);
-        let params = PostParams::default();
+        let params = post();
         let request = async { self.secrets.replace(&self.name, &params, &secret).await };
-        self.written(within(REQUEST_DEADLINE, request).await, "written")
+        self.written(within(REQUEST_DEADLINE, request).await)
     }
 
     /// A write that came second is as good: the watch brings the winner's.
-    fn written(
-        &self,
-        answer: Result<Secret, ApiError>,
-        how: &'static str,
-    ) -> Result<(), CertificateError> {
+    fn written(&self, answer: Result<Secret, ApiError>) -> Result<(), CertificateError> {
         match answer {
-            Ok(_) => tracing::info!(
-                secret = self.name,
-                how,
-                "the Secret holds a new certificate"
-            ),
+            Ok(_) => tracing::info!(secret = self.name, "wrote a certificate to the Secret"),
             Err(error) if error.is_conflict() => {
                 tracing::info!(secret = self.name, "another replica was first");
             }
             Err(source) => {
-                return Err(CertificateError::Write {
-                    name: self.name.clone(),
-                    source,
-                });
+                let name = self.name.clone();
+                return Err(CertificateError::Write { name, source });
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The client of the API server.
 
 use kube::Config;
+use kube::api::PostParams;
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,6 +11,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for one answer; watches have limits of their own.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Owner of every field that this program writes, apart from Helm's.
+pub const FIELD_MANAGER: &str = "active-passive-webhook";
+
+/// Parameters of every creation and replacement.
+pub fn post() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
+}
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 //! somebody takes it away all the same, the watch shows it and it is put back.
 
 use crate::certificate::bundle::Served;
-use crate::client::{ApiError, REQUEST_DEADLINE, within};
+use crate::client::{ApiError, FIELD_MANAGER, REQUEST_DEADLINE, within};
 use crate::metrics::Metrics;
 use crate::readiness::{Part, Readiness};
 use crate::watch::Single;
@@ -19,8 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Owner of the field, apart from Helm's.
-const FIELD_MANAGER: &str = "active-passive-webhook";
 /// Time until a patch that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 

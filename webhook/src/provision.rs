@@ -8,7 +8,7 @@ pub mod known;
 pub mod names;
 mod objects;
 
-use crate::client::{ApiError, within};
+use crate::client::{ApiError, post, within};
 use crate::metrics::Metrics;
 use crate::provision::known::Known;
 use crate::provision::names::Role;
@@ -183,7 +183,7 @@ impl Provisioner {
             .await?;
         let account = objects::account(need, model.as_ref());
         let name = &need.account.name;
-        let params = objects::post();
+        let params = post();
         let create = async { accounts.create(&params, &account).await };
         let labelled = match self.ask("create account", name, need, create).await {
             Ok(_) => {
@@ -212,7 +212,7 @@ impl Provisioner {
         let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), &need.namespace);
         let wanted = objects::binding(need, role, self.roles.name(role));
         let name = names::binding(&need.group, &need.account, role);
-        let params = objects::post();
+        let params = post();
         let create = async { bindings.create(&params, &wanted).await };
         let bound = match self.ask("create RoleBinding", &name, need, create).await {
             Ok(made) => {

@@ -5,20 +5,9 @@ use crate::provision::names::{self, MANAGED_BY, Role};
 use common::contract;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// Owner of the fields that this program writes.
-pub(crate) const FIELD_MANAGER: &str = "active-passive-webhook";
-
-/// Parameters of every write.
-pub(crate) fn post() -> PostParams {
-    PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    }
-}
-
 /// Whether an object carries our label.
 pub(super) fn is_ours(metadata: &ObjectMeta) -> bool {
     let labels = metadata.labels.as_ref();
