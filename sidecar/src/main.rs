@@ -15,22 +15,30 @@ const USAGE: &str = "usage: active-passive-sidecar              run beside an ap
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = match arguments.as_slice() {
-        [] => run(),
-        ["probe", "livez"] => probe(),
+    match arguments.as_slice() {
+        [] => {
+            telemetry::start(&lookup(env::LOG).unwrap_or_else(|| "info".to_owned()));
+            ended(run(), |error| {
+                tracing::error!(error, "the sidecar cannot run")
+            })
+        }
+        ["probe", "livez"] => ended(probe(), |error| eprintln!("{error}")),
         ["--version"] => {
             println!("active-passive-sidecar {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
+            ExitCode::SUCCESS
         }
         _ => {
             eprintln!("{USAGE}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
+    }
+}
+
+fn ended(done: anyhow::Result<()>, tell: impl FnOnce(&str)) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("active-passive-sidecar: {error:#}");
+            tell(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -49,7 +57,6 @@ fn run() -> anyhow::Result<()> {
     if provider.install_default().is_err() {
         bail!("another TLS provider is installed already");
     }
-    telemetry::start(&lookup(env::LOG).unwrap_or_else(|| "info".to_owned()));
     let config = Config::read(lookup)?;
     // One thread: a pod has one of these, and it mostly sleeps.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -13,7 +13,7 @@ const STEP_MS_MAX: u64 = 1_000;
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Nothing listens, or nothing answers.
-    #[error("ask the sidecar on port {port}: {source}")]
+    #[error("ask the sidecar on port {port}")]
     Ask {
         /// The port.
         port: u16,

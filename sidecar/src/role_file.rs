@@ -1,5 +1,6 @@
 //! The role file: three lines that an app can read at any time, replaced as a whole.
 
+use crate::cause::Causes;
 use crate::clock::{Clock, wall_time_at};
 use crate::published::{PASSIVE, Published};
 use std::io;
@@ -13,7 +14,7 @@ const NEXT_NAME: &str = ".role.next";
 
 /// A role file that could not be replaced.
 #[derive(Debug, thiserror::Error)]
-#[error("write the role file in {folder:?}: {source}")]
+#[error("write the role file in {folder:?}")]
 pub struct RoleFileError {
     folder: PathBuf,
     #[source]
@@ -42,6 +43,7 @@ pub(crate) async fn keep(folder: PathBuf, mut states: watch::Receiver<Published>
         match replaced {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
+                let error = Causes(&error);
                 tracing::error!(%error, "apps read an outdated role; its valid-until ends it");
             }
             Err(error) => tracing::error!(%error, "writing the role file was cut short"),

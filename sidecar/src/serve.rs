@@ -22,7 +22,7 @@ const ACCEPT_RETRY_MS: u64 = 100;
 
 /// The port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("listen on port {port}: {source}; another container of the pod may use it")]
+#[error("listen on port {port}, which another container of the pod may use")]
 pub struct ListenError {
     port: u16,
     #[source]
