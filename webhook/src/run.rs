@@ -27,6 +27,9 @@ use tokio::task::{JoinError, JoinSet};
 /// Why the program ends by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The kernel gives no threads or timers.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
     /// Signals cannot be received.
     #[error("cannot register for signals: {0}")]
     Signals(#[source] std::io::Error),
