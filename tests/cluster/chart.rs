@@ -56,9 +56,11 @@ async fn installs_and_leaves() -> Result<()> {
     }
 
     let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];
-    cluster
-        .helm(&[&uninstall[..], &["--wait", "--cascade=foreground"]].concat())
-        .await?;
+    cluster.helm(&uninstall).await?;
+    // Its pods serve on for a while, for whoever has not heard of their end.
+    let pods = ["--namespace", SYSTEM_NAMESPACE, "wait", "pods", OURS];
+    let gone = ["--for=delete", "--timeout=60s"];
+    cluster.kubectl(&[&pods[..], &gone].concat()).await?;
     let left = installed(&cluster).await?;
     ensure!(left.is_empty(), "left behind: {:?}", left.keys());
     cluster.stop()?;
