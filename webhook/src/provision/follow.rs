@@ -1,7 +1,7 @@
 //! What watches bring: what exists, what is lost and must be made again, and which groups have an
 //! annotated Service and so need the second role.
 
-use crate::provision::known::{self, Known};
+use crate::provision::known;
 use crate::provision::names::{self, Role};
 use crate::provision::{Need, ProvisionError, Provisioner};
 use crate::watch::{MetadataOf, Scope, Whole, follow};
@@ -97,11 +97,11 @@ impl Provisioner {
     }
 
     fn lacks(&self, need: &Need) -> bool {
-        !self.is_ready(need) || self.lacks_router(&self.known, need)
+        !self.is_ready(need) || self.lacks_router(need)
     }
 
-    fn lacks_router(&self, known: &Known, need: &Need) -> bool {
-        known.has_service(need) && !known.has_binding(need, Role::Router)
+    fn lacks_router(&self, need: &Need) -> bool {
+        self.known.has_service(need) && !self.known.has_binding(need, Role::Router)
     }
 
     async fn repair_all(&self, queue: mpsc::Receiver<Need>) -> Infallible {
@@ -128,7 +128,7 @@ impl Provisioner {
 
     async fn try_repair(&self, need: &Need) -> Result<(), ProvisionError> {
         self.ensure(need).await?;
-        if self.lacks_router(&self.known, need) {
+        if self.lacks_router(need) {
             self.bind(need, Role::Router).await?;
         }
         Ok(())

@@ -38,8 +38,6 @@ pub struct Binding {
     pub place: Place,
     /// The group, its account, and the namespace.
     pub need: Need,
-    /// Name of the ClusterRole.
-    pub cluster_role: String,
 }
 
 impl Known {
@@ -156,29 +154,24 @@ impl Known {
     /// Takes what the watch of Services saw. Returns namespaces and groups that are routed now.
     pub fn services(&self, seen: Seen<(Place, Option<String>)>) -> Vec<(String, String)> {
         let mut state = self.lock();
-        let mut put = |(place, group): (Place, Option<String>)| {
-            let routed = group.clone().map(|group| (place.0.clone(), group));
-            match group {
-                Some(group) => state.services.insert(place, group),
-                None => state.services.remove(&place),
-            };
-            routed
-        };
-        match seen {
+        let services = match seen {
             Seen::All(all) => {
-                let routed = all.into_iter().filter(|(_, group)| group.is_some());
-                let (places, routed): (HashMap<_, _>, Vec<_>) = routed
-                    .filter_map(|(place, group)| {
-                        let group = group?;
-                        Some(((place.clone(), group.clone()), (place.0, group)))
-                    })
-                    .unzip();
-                state.services = places;
-                routed
+                state.services.clear();
+                all
             }
-            Seen::Applied(service) => Vec::from_iter(put(service)),
-            Seen::Deleted((place, _)) => Vec::from_iter(put((place, None))),
-        }
+            Seen::Applied(service) => vec![service],
+            Seen::Deleted((place, _)) => vec![(place, None)],
+        };
+        let routed = services.into_iter().filter_map(|(place, group)| {
+            let Some(group) = group else {
+                state.services.remove(&place);
+                return None;
+            };
+            let routed = (place.0.clone(), group.clone());
+            state.services.insert(place, group);
+            Some(routed)
+        });
+        routed.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -231,11 +224,7 @@ pub fn binding(binding: RoleBinding) -> Option<Binding> {
         group,
         account,
     };
-    Some(Binding {
-        place,
-        need,
-        cluster_role: binding.role_ref.name,
-    })
+    Some(Binding { place, need })
 }
 
 fn place(metadata: &ObjectMeta) -> Place {
