@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tests::cluster::{Cluster, ClusterOptions, Signal};
 use tests::load::{Load, LoadOptions};
 
@@ -16,6 +16,8 @@ use crate::context::{Case, Context};
 const OWNER: &str = "--own-a-cluster";
 const SEEN_MS: u64 = 10_000;
 const GONE_MS: u64 = 10_000;
+/// Well below the deadline for a start that goes on.
+const FAILED_MS: u64 = 30_000;
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -33,6 +35,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "harness: the API server stops and starts, and writes down who asked",
         run: |context| Box::pin(api_server_restarts(context)),
+    },
+    Case {
+        name: "harness: a program that ends at once is told of, with its log",
+        run: |_| Box::pin(failed_start_is_explained()),
     },
     Case {
         name: "harness: nothing is left of a cluster that was stopped",
@@ -181,6 +187,32 @@ async fn api_server_restarts(context: &Context<'_>) -> Result<()> {
     ensure!(
         created == [("configmaps", "admin")],
         "the audit log holds {created:?}"
+    );
+    Ok(())
+}
+
+async fn failed_start_is_explained() -> Result<()> {
+    let start = Instant::now();
+    let options = ClusterOptions {
+        nodes: 1,
+        api_server_args: vec!["--no-such-flag".into()],
+        ..Default::default()
+    };
+    let Err(error) = Cluster::start(options).await else {
+        bail!("the API server started with a flag that does not exist");
+    };
+    let text = error.to_string();
+    for part in [
+        "kube-apiserver",
+        "it has ended",
+        "unknown flag: --no-such-flag",
+    ] {
+        ensure!(text.contains(part), "no {part:?} in: {text}");
+    }
+    ensure!(
+        start.elapsed() < Duration::from_millis(FAILED_MS),
+        "it took {:?}",
+        start.elapsed()
     );
     Ok(())
 }

@@ -15,6 +15,8 @@ pub(crate) const API_PORT: u16 = 6443;
 pub(crate) const SERVICES: &str = "10.96.0.0/16";
 /// Address of the API server's own Service.
 pub(crate) const API_SERVICE_ADDRESS: &str = "10.96.0.1";
+/// Where pods would ask for names; the cluster has no DNS.
+pub(crate) const DNS_ADDRESS: &str = "10.96.0.10";
 /// All pods.
 pub(crate) const PODS: &str = "10.244.0.0/16";
 /// What [`node_address`] has room for.

@@ -10,7 +10,7 @@ use tokio::time::{Duration, sleep};
 use super::binaries::Binaries;
 use super::error::{Doing, Result};
 use super::machine::Machine;
-use super::network::{node_address, node_pods};
+use super::network::{DNS_ADDRESS, node_address, node_pods};
 use super::packages::CNI_FOLDER;
 use super::pki::Pki;
 
@@ -141,6 +141,8 @@ pub(crate) async fn start_kubelet(
         "podLogsDir": folder.join("pods"),
         "resolvConf": "",
         "clusterDomain": "cluster.local",
+        // Nobody answers there. Without it, every pod gets an event about it every second.
+        "clusterDNS": [DNS_ADDRESS],
         "evictionHard": {"memory.available": "10Mi", "nodefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "5s",

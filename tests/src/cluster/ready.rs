@@ -19,7 +19,9 @@ const DEADLINE_MS: u64 = 60_000;
 const RETRY_MS: u64 = 50;
 const REQUEST_MS: u64 = 5_000;
 /// How often a program is looked at while it is waited for.
-const ALIVE_MS: u64 = 500;
+const ALIVE_MS: u64 = 300;
+/// How often in a row it must be missed to be taken for dead.
+const ALIVE_MISSED: u32 = 3;
 
 /// Until the API server says that it is ready.
 pub(crate) async fn api_server(client: &kube::Client, hub: &Machine) -> Result<()> {
@@ -106,8 +108,12 @@ async fn while_alive(
     ready: impl Future<Output = Result<(), String>>,
 ) -> Result<()> {
     let dead = async {
-        while !machine.processes(program).is_empty() {
+        // A process that has just been started has no name for an instant.
+        let mut missed = 0;
+        while missed < ALIVE_MISSED {
             sleep(Duration::from_millis(ALIVE_MS)).await;
+            let alive = !machine.processes(program).is_empty();
+            missed = if alive { 0 } else { missed + 1 };
         }
     };
     tokio::select! {
