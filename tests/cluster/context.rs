@@ -25,12 +25,15 @@ const NAMESPACE_BYTES_MAX: usize = 50;
 /// Longest time until pods are ready, as kubectl takes it.
 const ROLLOUT: &str = "--timeout=60s";
 
+/// A test that runs.
+pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
 /// One test.
 pub(crate) struct Case {
     /// Unique; also says what must hold.
     pub(crate) name: &'static str,
     /// The test.
-    pub(crate) run: for<'a> fn(&'a Context<'a>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>,
+    pub(crate) run: for<'a> fn(&'a Context<'a>) -> Running<'a>,
 }
 
 /// What a test gets: the cluster, and a namespace of its own.
