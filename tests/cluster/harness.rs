@@ -322,7 +322,11 @@ pub(crate) fn divert() -> Option<ExitCode> {
         println!(
             "{}\n{}",
             cluster.id(),
-            cluster.logs().parent().unwrap_or_else(|| Path::new("/")).display()
+            cluster
+                .logs()
+                .parent()
+                .unwrap_or_else(|| Path::new("/"))
+                .display()
         );
         std::future::pending::<Result<()>>().await
     };
