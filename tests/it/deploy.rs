@@ -34,7 +34,7 @@ const RENDERINGS: [Rendering; 2] = [
 
 /// What Helm makes with `--create-namespace` and does not render.
 const HEAD: &str = "\
-# Rendered from charts/active-passive by a test (UPDATE=1); edit the chart, not this.
+# Rendered from charts/active-passive: edit that, then UPDATE=1 make test ONLY=deploy.
 ---
 apiVersion: v1
 kind: Namespace
@@ -91,7 +91,7 @@ fn deploy_is_what_the_chart_renders() {
         let committed = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             committed == expected,
-            "{file} is out of date: UPDATE=1 writes it anew"
+            "{file} is out of date: UPDATE=1 make test ONLY=deploy"
         );
     }
 }

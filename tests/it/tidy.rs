@@ -251,6 +251,25 @@ pub(crate) fn keys_in(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
+/// Tests may spell what a user would; the page of documentation shows an example.
+#[test]
+fn keys_are_spelled_in_the_contract_only() {
+    let apart = ["common/src/contract.rs", "common/src/docs.rs"];
+    let mut violations = Vec::new();
+    for source in sources().iter().filter(|source| source.is("rs")) {
+        let shipped = !source.path.starts_with("tests/") && !is_test(&source.path);
+        if !shipped || apart.contains(&source.path.as_str()) {
+            continue;
+        }
+        let of_tests = |(_, line): &(String, &str)| line.trim_start() == "#[cfg(test)]";
+        for (place, line) in source.lines().take_while(|line| !of_tests(line)) {
+            let code = line.split("//").next().unwrap_or_default();
+            violations.extend(keys_in(code).map(|key| format!("{place}: {key}")));
+        }
+    }
+    none(violations, "use the constant of common::contract");
+}
+
 #[test]
 fn every_key_of_the_contract_is_documented() {
     let page = fs::read_to_string(root().join("docs/annotations.md")).expect("docs/annotations.md");
