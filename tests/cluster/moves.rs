@@ -177,7 +177,8 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
     let moved = scene.moved_from(&old, MOVE_DEADLINE_MS).await;
     let moved_ms = clock::now_ms() - trigger_ms;
     let stripped = scene.stripped(&old, MOVE_DEADLINE_MS).await;
-    let stripped_ms = clock::now_ms();
+    // The strip itself may carry this very millisecond.
+    let stripped_ms = clock::now_ms() + 1;
     context.cluster.heal(&old.node).await?;
     moved?;
     stripped?;
@@ -186,13 +187,12 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
     ensure!(active.uid != old.uid, "the role went back");
     tokio::time::sleep(Duration::from_millis(HEALED_MS)).await;
     scene.settled().await?;
-    let (fewest, most) = scene
-        .watcher
-        .timeline()
-        .labelled_range(stripped_ms, clock::now_ms());
+    let timeline = scene.watcher.timeline();
+    let (fewest, most) = timeline.labelled_range(stripped_ms, clock::now_ms());
+    let changes: Vec<_> = timeline.since(trigger_ms).collect();
     ensure!(
         fewest == 1 && most == 1,
-        "{fewest} to {most} labelled after the role had moved"
+        "cut at {trigger_ms}, {fewest} to {most} labelled from {stripped_ms} on: {changes:#?}"
     );
     let writes: Vec<AuditEvent> = audit
         .read()?
