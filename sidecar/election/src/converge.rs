@@ -73,12 +73,7 @@ impl Elector {
     /// The others first, then the own label, then traffic: never two. A stage that is not done
     /// holds the next one back.
     fn lead_exclusive(&self, agenda: &mut Agenda, own: &PodView, term: u64) -> Option<Action> {
-        let foreign = |service: &ServiceView| {
-            service
-                .active
-                .as_deref()
-                .is_some_and(|active| active != NO_POD && active != own.uid)
-        };
+        let foreign = |service: &ServiceView| service.points_elsewhere(&own.uid);
         let unrouted = self.route(agenda, None, term, foreign);
         let stripped = self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active);
         for stage in [unrouted, stripped] {
@@ -102,7 +97,7 @@ impl Elector {
     /// No traffic here any more: Services that point here point nowhere, the own label says passive.
     fn strip_own(&self, agenda: &mut Agenda, own: &PodView) -> Option<Action> {
         let term = self.lease.term();
-        let here = |service: &ServiceView| service.active.as_deref() == Some(own.uid.as_str());
+        let here = |service: &ServiceView| service.points_at(&own.uid);
         let stages = [
             self.route(agenda, None, term, here),
             if own.role == RoleLabel::Active {
@@ -151,8 +146,9 @@ impl Elector {
                 active: active.map(str::to_owned),
                 // A strip by somebody who no longer leads must not lower what a leader wrote.
                 term: service.term.map_or(term, |written| written.max(term)),
-                // The annotations are right and the key is not: nothing derives it here.
-                with_selector: annotated,
+                // The annotations are right and the key is not: nothing derives it here. Where the
+                // fencing policies are on as well, they refuse a write of the annotations alone.
+                with_selector: annotated || retry.refusals % 2 == 1,
             }));
         }
         if waiting {

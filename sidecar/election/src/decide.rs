@@ -71,7 +71,7 @@ impl Elector {
                 if self.holds_lease() {
                     None
                 } else {
-                    self.take(now, agenda, record)
+                    self.take(agenda, record)
                 }
             }
         }?;
@@ -100,19 +100,27 @@ impl Elector {
             .switchover
             .as_deref()
             .and_then(|wanted| self.requested(wanted));
-        let unready_for_long = self
-            .unready_since
-            .is_some_and(|since| agenda.reached(since + self.params.unready_grace_ms));
         // A degraded leader is better than none: without an eligible peer the role stays (c15).
         let next = match requested {
             Some(pod) => Some(pod),
-            None => successor.filter(|_| unready_for_long),
+            None => successor.filter(|_| self.should_move(agenda)),
         };
         match next {
             Some(_) if !self.stripped_enough() => Intent::Strip,
             Some(next) => Intent::HandTo(next),
             None => Intent::Lead,
         }
+    }
+
+    /// Whether an eligible peer would be the better leader, though this pod is not on its way out.
+    fn should_move(&self, agenda: &mut Agenda) -> bool {
+        let unready_for_long = self
+            .unready_since
+            .is_some_and(|since| agenda.reached(since + self.params.unready_grace_ms));
+        // An eviction is near. Exclusive waits for it: only then does the app stop.
+        let evicted_soon = self.params.handover == Handover::Seamless
+            && self.own_pod().is_some_and(|own| own.disrupted);
+        unready_for_long || evicted_soon
     }
 
     /// A draining or stopped holder.
@@ -263,12 +271,12 @@ impl Elector {
             0
         };
         let from = self.lease.since() + wait_ms;
-        (agenda.reached(from) && self.may_take(now, agenda, from)).then(acquire)
+        (agenda.reached(from) && self.may_take(agenda, from)).then(acquire)
     }
 
     /// Somebody else's Lease, or nobody's: taken once it is free or has not changed for as long
     /// as it says.
-    fn take(&self, now: Mono, agenda: &mut Agenda, record: &Record) -> Option<LeaseWrite> {
+    fn take(&self, agenda: &mut Agenda, record: &Record) -> Option<LeaseWrite> {
         if self.leaving() || record.paused {
             return None;
         }
@@ -276,12 +284,12 @@ impl Elector {
             None => self.lease.since(),
             Some(_) => self.lease.since() + record.duration_ms,
         };
-        (agenda.reached(from) && self.may_take(now, agenda, from))
+        (agenda.reached(from) && self.may_take(agenda, from))
             .then(|| self.hold(LeaseWriteKind::Acquire, self.fresh_term()))
     }
 
     /// Whether this pod may take a Lease that has been there for the taking since `from`.
-    fn may_take(&self, now: Mono, agenda: &mut Agenda, from: Mono) -> bool {
+    fn may_take(&self, agenda: &mut Agenda, from: Mono) -> bool {
         let Some(own) = self.own_pod() else {
             return false;
         };
@@ -295,12 +303,11 @@ impl Elector {
                 let better = rivals.iter().take_while(|pod| pod.uid != own.uid).count();
                 agenda.reached(from + RANK_MS * better.min(RANK_MAX) as u64)
             }
-            // Where nobody is ready, a pod that is not ready is better than none (c15): some apps
-            // become ready only once they are active.
-            Some(Ineligible::NotReady) if rivals.is_empty() => {
-                let unready_from = from.max(self.unready_since.unwrap_or(now));
-                agenda.reached(unready_from + self.params.unready_grace_ms)
-            }
+            // Where no better pod is, one that is about to be evicted, or not ready, is better than
+            // none (c15): some apps become ready only once they are active.
+            Some(Ineligible::Disrupted | Ineligible::NotReady) if rivals.is_empty() => self
+                .unready_since
+                .is_none_or(|since| agenda.reached(from.max(since) + self.params.unready_grace_ms)),
             Some(_) => false,
         }
     }

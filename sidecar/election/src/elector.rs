@@ -231,9 +231,9 @@ impl Elector {
     /// Draining and readiness follow from the own pod's object.
     fn note_own_pod(&mut self, now: Mono) {
         let Some(own) = self.own_pod() else { return };
-        let doomed = own.terminating || own.disrupted;
+        let terminating = own.terminating;
         let (ready, active) = (own.ready, own.role == RoleLabel::Active);
-        self.drain_since = if doomed {
+        self.drain_since = if terminating {
             self.drain_since.or(Some(now))
         } else {
             None

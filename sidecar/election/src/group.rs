@@ -30,6 +30,8 @@ pub(crate) struct Retry {
     backoff: Backoff,
     /// Read it before the next write.
     pub(crate) stale: bool,
+    /// Refusals in a row.
+    pub(crate) refusals: u32,
     burst: u32,
     last_write: Mono,
 }
@@ -123,10 +125,7 @@ impl Group {
         self.pods
             .get(uid)
             .is_some_and(|pod| pod.role == RoleLabel::Active)
-            || self
-                .services
-                .values()
-                .any(|s| s.has_selector && s.active.as_deref() == Some(uid))
+            || self.services.values().any(|service| service.points_at(uid))
     }
 
     pub(crate) fn retry(&self, target: &Target) -> Retry {
@@ -144,6 +143,7 @@ impl Group {
         };
         retry.last_write = now;
         retry.stale = false;
+        retry.refusals = 0;
         if retry.burst <= BURST_MAX {
             retry.backoff = Backoff::default();
         } else {
@@ -163,6 +163,7 @@ impl Group {
     ) {
         let retry = self.retries.entry(target.clone()).or_default();
         retry.stale = true;
+        retry.refusals += u32::from(failure == Failure::Refused);
         let first_time = retry.backoff.failures() == 0;
         match failure {
             // Somebody wrote first, or the answer was lost: look at it at once.

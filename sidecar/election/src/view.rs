@@ -1,5 +1,7 @@
 //! API objects as the elector sees them: what the shell extracts from Lease, pods and Services.
 
+use common::contract::NO_POD;
+
 /// Largest term that counts. Nine digits fit the Lease's 32-bit field and the fencing policies;
 /// whatever is larger was not written by an elector and is read as no term.
 pub const TERM_MAX: u64 = 999_999_999;
@@ -94,4 +96,22 @@ pub struct ServiceView {
     pub selected: Option<String>,
     /// Whether it has a selector at all; one without is left alone.
     pub has_selector: bool,
+}
+
+impl ServiceView {
+    /// Whether traffic may be sent to the pod with this uid: by the annotation, or by a selector
+    /// key that nothing derived from it.
+    pub(crate) fn points_at(&self, uid: &str) -> bool {
+        self.has_selector
+            && (self.active.as_deref() == Some(uid) || self.selected.as_deref() == Some(uid))
+    }
+
+    /// Whether traffic may be sent to a pod other than the one with this uid.
+    pub(crate) fn points_elsewhere(&self, uid: &str) -> bool {
+        let another = |pod: &Option<String>| {
+            pod.as_deref()
+                .is_some_and(|pod| pod != NO_POD && pod != uid)
+        };
+        self.has_selector && (another(&self.active) || another(&self.selected))
+    }
 }
