@@ -29,6 +29,9 @@ impl Elector {
         agenda: &mut Agenda,
         intent: &Intent,
     ) -> Option<Action> {
+        if *intent == Intent::Strip {
+            return self.strip_own(agenda);
+        }
         let own = self.own_pod()?;
         if !self.terminated
             && !own.started
@@ -44,10 +47,7 @@ impl Elector {
             (Intent::Lead, Some(tenure), Handover::Exclusive) => {
                 self.lead_exclusive(agenda, own, tenure.term)
             }
-            (Intent::Strip, _, _) => self.strip_own(agenda, own),
-            _ if self.lost && !self.lease.stale && !self.holds_lease() => {
-                self.strip_own(agenda, own)
-            }
+            _ if self.lost && !self.lease.stale && !self.holds_lease() => self.strip_own(agenda),
             _ => None,
         }
     }
@@ -95,18 +95,16 @@ impl Elector {
     }
 
     /// No traffic here any more: Services that point here point nowhere, the own label says passive.
-    fn strip_own(&self, agenda: &mut Agenda, own: &PodView) -> Option<Action> {
+    /// The pod may outlive its object (a forced deletion), and Services may still point at it.
+    fn strip_own(&self, agenda: &mut Agenda) -> Option<Action> {
         let term = self.lease.term();
-        let here = |service: &ServiceView| service.points_at(&own.uid);
-        let stages = [
-            self.route(agenda, None, term, here),
-            if own.role == RoleLabel::Active {
-                self.set_role(agenda, own, PodRole::Passive, term)
-            } else {
-                Change::None
-            },
-        ];
-        stages.into_iter().find_map(Change::due)
+        let uid = &self.params.identity.uid;
+        let routed = self.route(agenda, None, term, |service| service.points_at(uid));
+        let labelled = self
+            .own_pod()
+            .filter(|own| own.role == RoleLabel::Active)
+            .map(|own| self.set_role(agenda, own, PodRole::Passive, term));
+        routed.due().or_else(|| labelled.and_then(Change::due))
     }
 
     /// Points the Services that `which` picks at `active`.

@@ -201,10 +201,18 @@ impl Elector {
         })
     }
 
-    /// The leader's term, raised above any that a stray edit or a restored backup shows.
+    /// The leader's term, raised above any that a stray edit or a restored backup shows. A Service
+    /// that names another pod in this very term was edited as well; the fencing policies take
+    /// nothing but a higher term for it.
     fn raised_term(&self, tenure: Tenure, record: &Record) -> u64 {
+        let uid = &self.params.identity.uid;
+        let disputed = self
+            .group
+            .services
+            .values()
+            .any(|service| service.term == Some(tenure.term) && service.names_another(uid));
         let seen = self.group.term_max().max(record.term);
-        if seen > tenure.term {
+        if disputed || seen > tenure.term {
             (seen + 1).min(TERM_MAX)
         } else {
             tenure.term

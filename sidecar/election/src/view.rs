@@ -106,12 +106,17 @@ impl ServiceView {
             && (self.active.as_deref() == Some(uid) || self.selected.as_deref() == Some(uid))
     }
 
+    /// Whether its annotation names a pod other than the one with this uid.
+    pub(crate) fn names_another(&self, uid: &str) -> bool {
+        self.has_selector && is_another(self.active.as_deref(), uid)
+    }
+
     /// Whether traffic may be sent to a pod other than the one with this uid.
     pub(crate) fn points_elsewhere(&self, uid: &str) -> bool {
-        let another = |pod: &Option<String>| {
-            pod.as_deref()
-                .is_some_and(|pod| pod != NO_POD && pod != uid)
-        };
-        self.has_selector && (another(&self.active) || another(&self.selected))
+        self.names_another(uid) || self.has_selector && is_another(self.selected.as_deref(), uid)
     }
+}
+
+fn is_another(pod: Option<&str>, uid: &str) -> bool {
+    pod.is_some_and(|pod| pod != NO_POD && pod != uid)
 }
