@@ -6,3 +6,5 @@
 mod deploy;
 // The rules of the house.
 mod tidy;
+// What a group of electors does in a simulated world.
+mod world;

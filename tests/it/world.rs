@@ -1,0 +1,349 @@
+//! The simulated world: what a group of electors does, second by second, and that no invariant is
+//! violated whatever happens.
+
+use std::thread::available_parallelism;
+use tests::world::{Coverage, MS, Run, SECOND, World, scenario, sweep};
+
+/// Runs of each scenario with a fixed meaning; they differ in latencies and clocks.
+const SEEDS: u64 = 40;
+/// The random scenarios, and how many runs of each.
+const RANDOM: [(&str, u64); 3] = [
+    ("chaos", 3_000),
+    ("everyday", 1_500),
+    ("slow-then-silent", 500),
+];
+/// Clocks run wrong by up to one part in a hundred.
+const DRIFT: u64 = 100;
+
+/// Plays a scenario with many seeds, and checks what each run has recorded.
+#[track_caller]
+fn check(name: &str, expected: impl Fn(&Run)) {
+    let scenario = scenario(name).expect("the scenario exists");
+    for seed in 0..SEEDS {
+        match World::run(seed, scenario) {
+            Ok(run) => {
+                println!("make sim SEED={seed} SCENARIO={name}");
+                expected(&run);
+            }
+            Err(violation) => panic!("{violation}"),
+        }
+    }
+}
+
+/// When the operation of this name took place, and on which pod.
+#[track_caller]
+fn mark<'a>(run: &'a Run, what: &str) -> (u64, Option<&'a str>) {
+    let mark = run.mark(what).expect("the operation took place");
+    (mark.at_us, mark.pod.as_deref())
+}
+
+/// Asserts that the role went once, to another pod, within a time.
+#[track_caller]
+fn moved_once(run: &Run, what: &str, at_least_us: u64, at_most_us: u64) {
+    let (at_us, pod) = mark(run, what);
+    let moved_us = run.moved_us(at_us, pod).expect("the role moves");
+    assert!(
+        moved_us >= at_least_us,
+        "moved after {} ms already",
+        moved_us / MS
+    );
+    assert!(
+        moved_us <= at_most_us,
+        "moved after {} ms only",
+        moved_us / MS
+    );
+    assert_eq!(run.moves_after(at_us), 1);
+}
+
+/// Asserts that the same pod leads all the time.
+#[track_caller]
+fn stayed(run: &Run, what: &str) {
+    stayed_for(run, what, run.end_us);
+}
+
+/// Asserts that the same pod leads for so long.
+#[track_caller]
+fn stayed_for(run: &Run, what: &str, for_us: u64) {
+    let (at_us, _) = mark(run, what);
+    assert!(run.leader_at(at_us).is_some());
+    let during = at_us + 1..at_us + for_us;
+    let changes: Vec<_> = run
+        .leader
+        .iter()
+        .filter(|(us, _)| during.contains(us))
+        .collect();
+    assert!(changes.is_empty(), "{changes:?}");
+}
+
+#[test]
+fn deleting_the_active_pod_moves_role_and_traffic_at_once() {
+    check("delete-seamless", |run| {
+        moved_once(run, "delete", 0, 100 * MS);
+        let (at_us, pod) = mark(run, "delete");
+        assert!(run.routed_us(at_us, pod).is_some_and(|us| us < 120 * MS));
+        assert_eq!(run.longest_without_active_us(), 0);
+        assert_eq!(run.most_active(), 2);
+    });
+}
+
+#[test]
+fn an_exclusive_move_waits_until_the_app_has_stopped() {
+    check("delete-exclusive", |run| {
+        // The app takes up to 0.5 s, then the kubelet 0.3 to 0.5 s.
+        moved_once(run, "delete", 350 * MS, 1_100 * MS);
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
+#[test]
+fn a_rollout_moves_the_role_once() {
+    check("rollout-seamless", |run| {
+        let (at_us, _) = mark(run, "rollout");
+        assert_eq!(run.moves_after(at_us), 1);
+        assert_eq!(run.longest_without_active_us(), 0);
+    });
+    check("rollout-exclusive", |run| {
+        let (at_us, _) = mark(run, "rollout");
+        assert_eq!(run.moves_after(at_us), 1);
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
+#[test]
+fn a_dead_node_costs_one_lease_duration() {
+    let ld_us = 15 * SECOND;
+    check("node-crash", |run| {
+        // The last renewal was up to LD/3 ago.
+        let least_us = ld_us * 2 / 3 - ld_us / DRIFT;
+        moved_once(
+            run,
+            "crash node",
+            least_us,
+            ld_us + ld_us / DRIFT + 200 * MS,
+        );
+    });
+    check("node-crash-short-lease", |run| {
+        moved_once(run, "crash node", 1_900 * MS, 3_300 * MS);
+    });
+}
+
+#[test]
+fn a_woken_leader_makes_nobody_active() {
+    check("freeze", |run| {
+        moved_once(run, "freeze", 0, 15_400 * MS);
+        let (at_us, pod) = mark(run, "freeze");
+        // It may try to take the Lease back, which its old version refuses.
+        let roles = ["label self", "mark passive", "point service", "renew"];
+        let wrote = |kind| {
+            run.sent.iter().any(|sent| {
+                sent.at_us > at_us && Some(sent.pod.as_str()) == pod && sent.what == kind
+            })
+        };
+        assert!(!roles.into_iter().any(wrote));
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
+#[test]
+fn a_cut_off_leader_is_replaced_and_comes_back_as_standby() {
+    check("cut", |run| {
+        moved_once(run, "cut", 0, 15_400 * MS);
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
+#[test]
+fn a_restarted_sidecar_keeps_the_role() {
+    check("sidecar-crash", |run| {
+        let (at_us, pod) = mark(run, "crash sidecar");
+        assert_eq!(run.moves_after(at_us), 0);
+        // One second until the process is back, and the first lists.
+        assert_eq!(run.leader_at(at_us + 1_200 * MS), pod);
+        assert_eq!(run.longest_without_active_us(), 0);
+    });
+}
+
+#[test]
+fn a_leader_that_is_not_ready_for_long_hands_over() {
+    check("unready", |run| {
+        moved_once(run, "unready", 4_950 * MS, 5_150 * MS)
+    });
+    check("unready-briefly", |run| stayed(run, "unready"));
+    // All come back after 30 s, and then the role may move.
+    check("unready-all", |run| stayed_for(run, "unready", 29 * SECOND));
+}
+
+#[test]
+fn a_cordon_moves_the_role_early_unless_exclusive() {
+    check("cordon-seamless", |run| {
+        moved_once(run, "disrupt", 0, 100 * MS);
+        assert_eq!(run.longest_without_active_us(), 0);
+    });
+    // Exclusive waits for the eviction, since only then the app stops.
+    check("cordon-exclusive", |run| stayed(run, "disrupt"));
+    check("cordon-alone", |run| stayed(run, "disrupt"));
+}
+
+#[test]
+fn a_leader_without_successor_drains_to_the_end() {
+    check("drain-timeout-seamless", |run| {
+        let (at_us, _) = mark(run, "delete");
+        let (off_us, pods) = run.active.last().expect("a pod was active");
+        assert!(pods.is_empty());
+        let after_us = off_us - at_us;
+        let drain_us = 27 * SECOND;
+        assert!(
+            after_us.abs_diff(drain_us) < drain_us / DRIFT + 50 * MS,
+            "{after_us}"
+        );
+        assert_eq!(run.sent_after(*off_us, "release"), 1);
+    });
+    check("drain-timeout-exclusive", |run| {
+        let (at_us, _) = mark(run, "delete");
+        assert_eq!(run.sent_after(at_us, "release"), 1);
+        assert_eq!(run.sent_after(at_us + 30 * SECOND - 1, "release"), 1);
+    });
+}
+
+#[test]
+fn an_outage_of_six_seconds_changes_nothing() {
+    check("outage-briefly", |run| stayed(run, "outage"));
+}
+
+#[test]
+fn after_a_long_outage_one_leads_within_three_seconds() {
+    check("outage", |run| {
+        let (at_us, _) = mark(run, "outage");
+        let validity_us = 14_250 * MS;
+        assert_eq!(
+            run.leader_at(at_us + validity_us + validity_us / DRIFT),
+            None
+        );
+        assert!(run.leader_at(at_us + 33 * SECOND).is_some());
+        assert_eq!(
+            run.longest_without_active_us(),
+            0,
+            "labels stay while nobody can write"
+        );
+    });
+}
+
+#[test]
+fn a_dead_successor_costs_the_directed_two_seconds() {
+    check("successor-dies", |run| {
+        moved_once(run, "delete", 0, 2_500 * MS)
+    });
+}
+
+#[test]
+fn a_lost_handover_is_done_or_repeated() {
+    check("handover-answer-lost", |run| {
+        moved_once(run, "delete", 0, 100 * MS)
+    });
+    // A request may take LD/5.
+    check("handover-request-lost", |run| {
+        moved_once(run, "delete", 0, 3_200 * MS)
+    });
+}
+
+#[test]
+fn an_edited_role_label_is_put_right() {
+    check("label-removed", |run| {
+        stayed(run, "edit role");
+        assert!(run.longest_without_active_us() < 50 * MS);
+    });
+    check("label-forged", |run| {
+        stayed(run, "edit role");
+        let (at_us, _) = mark(run, "edit role");
+        let (right_us, pods) = run.active.last().expect("a pod is active");
+        assert_eq!(pods.len(), 1);
+        assert!(right_us - at_us < 50 * MS);
+    });
+}
+
+#[test]
+fn a_switchover_goes_to_the_pod_it_names() {
+    check("switchover", |run| {
+        let (at_us, pod) = mark(run, "switchover");
+        assert_eq!(run.moves_after(at_us), 1);
+        assert_eq!(run.leader_at(at_us + 200 * MS), pod);
+        assert_eq!(run.longest_without_active_us(), 0);
+    });
+}
+
+#[test]
+fn a_paused_group_promotes_nobody() {
+    check("paused-crash", |run| {
+        let (at_us, _) = mark(run, "pause");
+        let (crash_us, pod) = mark(run, "crash node");
+        assert_eq!(run.leader_at(at_us + 59 * SECOND), None);
+        let moved_us = run
+            .moved_us(crash_us, pod)
+            .expect("the role moves once resumed");
+        assert!(crash_us + moved_us - at_us < 60_500 * MS, "{moved_us}");
+    });
+}
+
+#[test]
+fn a_deleted_lease_is_made_again_by_its_holder() {
+    check("lease-deleted", |run| stayed(run, "delete lease"));
+}
+
+#[test]
+fn a_steady_group_writes_the_lease_once_in_a_third_of_its_duration() {
+    check("steady", |run| {
+        let quiet_us = run.end_us - 240 * SECOND;
+        let sent = run.sent.iter().filter(|sent| sent.at_us > quiet_us);
+        let renewals = sent.clone().filter(|sent| sent.what == "renew").count();
+        assert!((46..=49).contains(&renewals), "{renewals} in 240 s");
+        assert_eq!(sent.count(), renewals, "nothing else is asked");
+    });
+}
+
+#[test]
+fn a_standby_that_sees_no_renewals_asks_before_it_takes() {
+    check("blind-watch", |run| stayed(run, "break watch"));
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for name in ["chaos", "everyday"] {
+        let scenario = scenario(name).expect("the scenario exists");
+        assert_eq!(World::replay(5, scenario), World::replay(5, scenario));
+        assert_ne!(World::replay(5, scenario).0, World::replay(6, scenario).0);
+    }
+}
+
+/// Seeds that once found something, with a word what.
+const REGRESSIONS: [(&str, u64, &str); 0] = [];
+
+#[test]
+fn seeds_that_once_found_something_find_nothing_now() {
+    for (name, seed, what) in REGRESSIONS {
+        let scenario = scenario(name).expect("the scenario exists");
+        if let Err(violation) = World::run(seed, scenario) {
+            panic!("{what}\n{violation}");
+        }
+    }
+}
+
+#[test]
+fn no_random_run_violates_an_invariant_and_all_is_met() {
+    let threads = available_parallelism().map_or(1, usize::from);
+    let mut met = Coverage::NONE;
+    for (name, seeds) in RANDOM {
+        let scenario = scenario(name).expect("the scenario exists");
+        let swept = sweep(scenario, 0..seeds, threads);
+        println!("{name}: {} runs, {} events", swept.runs, swept.events);
+        met.add(&swept.coverage);
+        if let Some(violation) = swept.violations.first() {
+            panic!("{violation}");
+        }
+    }
+    println!("{met}");
+    assert_eq!(
+        met.missing(),
+        [],
+        "never met: such runs prove nothing about it"
+    );
+}

@@ -1,0 +1,463 @@
+//! The model of the API server: one Lease, the pods and the Services of one group.
+//!
+//! Writes are linearizable, each one commits in an instant, and preconditions hold as on the real
+//! one. Absent from it: time, chance, and who can reach it; see [`super::network`].
+
+use super::admission::{self, Rules, Term};
+use common::contract::NO_POD;
+use common::ids::Identity;
+use election::{
+    Action, Failure, LeaseView, LeaseWrite, Outcome, PodRole, PodView, PodWrite, RoleLabel,
+    ServiceView, ServiceWrite, Version,
+};
+use std::collections::BTreeMap;
+
+/// The objects of one group.
+#[derive(Debug)]
+pub(super) struct Api {
+    version: Version,
+    lease: Option<LeaseView>,
+    pods: BTreeMap<String, Pod>,
+    services: BTreeMap<String, Service>,
+    rules: Rules,
+}
+
+/// A pod and what only the world knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pod {
+    /// The object.
+    pub view: PodView,
+    /// The annotation as it stands there.
+    pub term: Term,
+    /// Its role was last written by a person, not by an elector.
+    pub by_hand: bool,
+}
+
+/// A Service and what only the world knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Service {
+    /// The object.
+    pub view: ServiceView,
+    /// The annotation as it stands there.
+    pub term: Term,
+    /// It carries the group annotation; electors see no other.
+    pub annotated: bool,
+    /// Where it points was last written by a person, not by an elector.
+    pub by_hand: bool,
+}
+
+/// Who asks, and what its clock on the wall says.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// The pod.
+    pub identity: Identity,
+    /// What it writes as renewTime, microseconds.
+    pub renew_time_us: i64,
+}
+
+/// One committed write.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    /// When it was committed.
+    pub version: Version,
+    /// The object before and after.
+    pub object: Object,
+}
+
+/// The object of a change, before and after; `None` where it does not exist.
+#[derive(Debug, Clone)]
+pub(super) enum Object {
+    Lease {
+        before: Option<LeaseView>,
+        after: Option<LeaseView>,
+    },
+    Pod {
+        before: Option<Pod>,
+        after: Option<Pod>,
+    },
+    Service {
+        before: Option<Service>,
+        after: Option<Service>,
+    },
+}
+
+/// The end of a request at the API server.
+pub(super) type Answer = (Outcome, Option<Change>);
+
+impl Api {
+    /// An empty namespace.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            version: Version(100),
+            lease: None,
+            pods: BTreeMap::new(),
+            services: BTreeMap::new(),
+            rules,
+        }
+    }
+
+    /// The version of the last write.
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The Lease.
+    pub(super) fn lease(&self) -> Option<&LeaseView> {
+        self.lease.as_ref()
+    }
+
+    /// The pods, by name.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.values()
+    }
+
+    /// The pod with this uid.
+    pub(super) fn pod(&self, uid: &str) -> Option<&Pod> {
+        self.pods.values().find(|pod| pod.view.uid == uid)
+    }
+
+    /// The Services that carry the group annotation, by name.
+    pub(super) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().filter(|service| service.annotated)
+    }
+
+    /// Whether there is a Service of this name, annotated or not.
+    pub(super) fn has_service(&self, name: &str) -> bool {
+        self.services.contains_key(name)
+    }
+
+    /// Answers a request of a sidecar.
+    pub(super) fn answer(&mut self, caller: &Caller, action: &Action) -> Answer {
+        match action {
+            Action::ReadLease => {
+                let lease = self.lease.clone();
+                (lease.map_or(Outcome::NoLease, Outcome::Lease), None)
+            }
+            Action::WriteLease(write) => self.write_lease(caller, write),
+            Action::ReadPod { name, uid } => match self.pods.get(name) {
+                Some(pod) if pod.view.uid == *uid => (Outcome::Pod(pod.view.clone()), None),
+                _ => failed(Failure::NotFound),
+            },
+            Action::WritePod(write) => self.write_pod(caller, write),
+            Action::ReadService { name } => match self.services.get(name) {
+                Some(service) => (Outcome::Service(service.shown()), None),
+                None => failed(Failure::NotFound),
+            },
+            Action::WriteService(write) => self.write_service(caller, write),
+        }
+    }
+
+    fn write_lease(&mut self, caller: &Caller, write: &LeaseWrite) -> Answer {
+        let before = self.lease.clone();
+        // A PUT carries the uid as well: without it, a PUT to a deleted Lease would create one.
+        if write.base != before.as_ref().map(|lease| lease.version) {
+            return failed(Failure::Conflict);
+        }
+        let mut record = before
+            .as_ref()
+            .map(|lease| lease.record.clone())
+            .unwrap_or_default();
+        record.holder = write.holder.as_ref().map(ToString::to_string);
+        record.term = write.term;
+        record.duration_ms = write.duration_ms;
+        record.renew_time_us = caller.renew_time_us;
+        record.owner.clone_from(&write.owner);
+        if write.answer_switchover {
+            record.switchover = None;
+        }
+        let old = before.as_ref().map(|lease| &lease.record);
+        if self.rules.fencing && !admission::lease_passes(&caller.identity, old, &record) {
+            return failed(Failure::Refused);
+        }
+        let after = LeaseView {
+            version: self.next_version(),
+            record,
+        };
+        self.lease = Some(after.clone());
+        let object = Object::Lease {
+            before,
+            after: Some(after.clone()),
+        };
+        (
+            Outcome::Lease(after),
+            Some(Change {
+                version: self.version,
+                object,
+            }),
+        )
+    }
+
+    fn write_pod(&mut self, caller: &Caller, write: &PodWrite) -> Answer {
+        let Some(before) = self.pods.get(&write.name).cloned() else {
+            return failed(Failure::NotFound);
+        };
+        if before.view.uid != write.uid || before.view.version != write.base {
+            return failed(Failure::Conflict);
+        }
+        let mut after = before.clone();
+        if let Some((role, term)) = write.role {
+            after.view.role = match role {
+                PodRole::Active => RoleLabel::Active,
+                PodRole::Passive => RoleLabel::Passive,
+            };
+            after.set_term(Term::Number(term));
+            after.by_hand = false;
+        }
+        after.view.started |= write.own_label;
+        if self.rules.fencing && !admission::pod_passes(&caller.identity.uid, &before, &after) {
+            return failed(Failure::Refused);
+        }
+        let change = self.put_pod(Some(before), after.clone());
+        let view = self
+            .pods
+            .get(&write.name)
+            .map_or(after.view, |pod| pod.view.clone());
+        (Outcome::Pod(view), change)
+    }
+
+    fn write_service(&mut self, caller: &Caller, write: &ServiceWrite) -> Answer {
+        let Some(before) = self.services.get(&write.name).cloned() else {
+            return failed(Failure::NotFound);
+        };
+        if before.view.version != write.base {
+            return failed(Failure::Conflict);
+        }
+        let mut after = before.clone();
+        after.view.active = Some(write.active.clone().unwrap_or_else(|| NO_POD.to_owned()));
+        after.set_term(Term::Number(write.term));
+        after.by_hand = false;
+        if write.with_selector && after.view.has_selector {
+            after.view.selected.clone_from(&after.view.active);
+        }
+        self.route(Some(&before), &mut after);
+        if self.rules.fencing && !admission::service_passes(&caller.identity.uid, &before, &after) {
+            return failed(Failure::Refused);
+        }
+        let change = self.put_service(Some(before), after);
+        let shown = self.services.get(&write.name).and_then(Service::shown);
+        (Outcome::Service(shown), change)
+    }
+
+    /// Changes the Lease as a person may; `None` if there is none.
+    pub(super) fn edit_lease(
+        &mut self,
+        edit: impl FnOnce(&mut election::Record),
+    ) -> Option<Change> {
+        let before = self.lease.clone()?;
+        let mut record = before.record.clone();
+        edit(&mut record);
+        let after = LeaseView {
+            version: self.next_version(),
+            record,
+        };
+        self.lease = Some(after.clone());
+        let object = Object::Lease {
+            before: Some(before),
+            after: Some(after),
+        };
+        Some(Change {
+            version: self.version,
+            object,
+        })
+    }
+
+    /// Deletes the Lease; `None` if there is none.
+    pub(super) fn delete_lease(&mut self) -> Option<Change> {
+        let before = self.lease.take()?;
+        let object = Object::Lease {
+            before: Some(before),
+            after: None,
+        };
+        Some(Change {
+            version: self.next_version(),
+            object,
+        })
+    }
+
+    /// Creates a pod, which is not there yet.
+    pub(super) fn create_pod(&mut self, view: PodView) -> Option<Change> {
+        self.put_pod(
+            None,
+            Pod {
+                view,
+                term: Term::Absent,
+                by_hand: false,
+            },
+        )
+    }
+
+    /// Changes a pod as kubelets, controllers and people may; `None` if nothing changed.
+    pub(super) fn edit_pod(&mut self, uid: &str, edit: impl FnOnce(&mut Pod)) -> Option<Change> {
+        let before = self.pod(uid)?.clone();
+        let mut after = before.clone();
+        edit(&mut after);
+        self.put_pod(Some(before), after)
+    }
+
+    /// Writes a pod without changing what electors see of it, as kubelets do all the time.
+    pub(super) fn touch_pod(&mut self, uid: &str) -> Option<Change> {
+        let before = self.pod(uid)?.clone();
+        let after = before.clone();
+        Some(self.store_pod(Some(before), after))
+    }
+
+    /// Removes a pod; `None` if there is none of this uid.
+    pub(super) fn remove_pod(&mut self, uid: &str) -> Option<Change> {
+        let name = self.pod(uid)?.view.name.clone();
+        let before = self.pods.remove(&name);
+        Some(Change {
+            version: self.next_version(),
+            object: Object::Pod {
+                before,
+                after: None,
+            },
+        })
+    }
+
+    /// Creates a Service that nothing points anywhere yet.
+    pub(super) fn create_service(&mut self, name: &str, has_selector: bool) -> Option<Change> {
+        let view = ServiceView {
+            name: name.to_owned(),
+            version: self.version,
+            active: None,
+            term: None,
+            selected: None,
+            has_selector,
+        };
+        let mut service = Service {
+            view,
+            term: Term::Absent,
+            annotated: true,
+            by_hand: false,
+        };
+        self.route(None, &mut service);
+        self.put_service(None, service)
+    }
+
+    /// Changes a Service as people may, admission rule included; `None` if nothing changed.
+    pub(super) fn edit_service(
+        &mut self,
+        name: &str,
+        edit: impl FnOnce(&mut Service),
+    ) -> Option<Change> {
+        let before = self.services.get(name)?.clone();
+        let mut after = before.clone();
+        edit(&mut after);
+        self.route(Some(&before), &mut after);
+        self.put_service(Some(before), after)
+    }
+
+    /// Writes a Service without changing what electors see of it.
+    pub(super) fn touch_service(&mut self, name: &str) -> Option<Change> {
+        let before = self.services.get(name)?.clone();
+        let after = before.clone();
+        Some(self.store_service(Some(before), after))
+    }
+
+    /// Removes a Service; `None` if there is none of this name.
+    pub(super) fn remove_service(&mut self, name: &str) -> Option<Change> {
+        let before = self.services.remove(name)?;
+        let object = Object::Service {
+            before: Some(before),
+            after: None,
+        };
+        Some(Change {
+            version: self.next_version(),
+            object,
+        })
+    }
+
+    /// The rule that derives the selector key while a write is admitted, where it is installed.
+    /// Annotations that an applier leaves out are kept while the Service stays in the group.
+    fn route(&self, before: Option<&Service>, after: &mut Service) {
+        if !self.rules.route || !after.view.has_selector {
+            return;
+        }
+        if !after.annotated {
+            after.view.selected = None;
+            return;
+        }
+        let same = before.filter(|before| before.annotated);
+        if before.is_some() && same.is_none() {
+            after.view.active = None;
+        }
+        if let Some(before) = same {
+            if after.view.active.is_none() {
+                after.view.active.clone_from(&before.view.active);
+            }
+            if after.term == Term::Absent {
+                after.set_term(before.term);
+            }
+        }
+        let active = after.view.active.get_or_insert_with(|| NO_POD.to_owned());
+        after.view.selected = Some(active.clone());
+    }
+
+    fn put_pod(&mut self, before: Option<Pod>, after: Pod) -> Option<Change> {
+        // A write that changes nothing is no write: the version stays.
+        (before.as_ref() != Some(&after)).then(|| self.store_pod(before, after))
+    }
+
+    fn store_pod(&mut self, before: Option<Pod>, mut after: Pod) -> Change {
+        after.view.version = self.next_version();
+        self.pods.insert(after.view.name.clone(), after.clone());
+        Change {
+            version: self.version,
+            object: Object::Pod {
+                before,
+                after: Some(after),
+            },
+        }
+    }
+
+    fn put_service(&mut self, before: Option<Service>, after: Service) -> Option<Change> {
+        (before.as_ref() != Some(&after)).then(|| self.store_service(before, after))
+    }
+
+    fn store_service(&mut self, before: Option<Service>, mut after: Service) -> Change {
+        after.view.version = self.next_version();
+        self.services.insert(after.view.name.clone(), after.clone());
+        Change {
+            version: self.version,
+            object: Object::Service {
+                before,
+                after: Some(after),
+            },
+        }
+    }
+
+    fn next_version(&mut self) -> Version {
+        self.version.0 += 1;
+        self.version
+    }
+}
+
+impl Pod {
+    /// Its uid.
+    pub(super) fn uid(&self) -> String {
+        self.view.uid.clone()
+    }
+
+    /// Writes the annotation as it stands and as electors read it.
+    pub(super) fn set_term(&mut self, term: Term) {
+        self.term = term;
+        self.view.term = term.read();
+    }
+}
+
+impl Service {
+    /// Writes the annotation as it stands and as electors read it.
+    pub(super) fn set_term(&mut self, term: Term) {
+        self.term = term;
+        self.view.term = term.read();
+    }
+
+    /// The object as electors see it; `None` once it has left the group.
+    pub(super) fn shown(&self) -> Option<ServiceView> {
+        self.annotated.then(|| self.view.clone())
+    }
+}
+
+fn failed(failure: Failure) -> Answer {
+    (Outcome::Failed(failure), None)
+}

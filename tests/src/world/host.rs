@@ -1,0 +1,157 @@
+//! One pod: its object's life, its sidecar's process, and that process's clock and streams.
+
+use super::clock::Clock;
+use super::watch::{Kind, Stream};
+use common::ids::Identity;
+use election::{Elector, Ineligible, Mono, PodView, RequestId, Standing, Version};
+
+/// A pod of the world, from creation to the end of the run.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) identity: Identity,
+    pub(super) clock: Clock,
+    /// How wrong its clock on the wall is, microseconds.
+    pub(super) wall_skew_us: i64,
+    /// The process of the sidecar; `None` while there is none.
+    pub(super) elector: Option<Elector>,
+    /// Rises with every start of the process.
+    pub(super) incarnation: u32,
+    /// The request in flight, and when it is given up.
+    pub(super) in_flight: Option<(RequestId, Mono)>,
+    pub(super) last_request: Option<RequestId>,
+    /// Rises with every step: the wake-up of an earlier one is void.
+    pub(super) wake: u64,
+    /// Steps in a row that asked to be called again at once.
+    pub(super) restless: u32,
+    pub(super) frozen_until_us: u64,
+    pub(super) cut_until_us: u64,
+    pub(super) streams: [Stream; 3],
+    pub(super) life: Life,
+    /// It has sent a write that gives the Lease away, and has not led since.
+    pub(super) gave_away: bool,
+    /// The process has got SIGTERM.
+    pub(super) told_to_end: bool,
+    /// After the last step.
+    pub(super) standing: Option<Standing>,
+    /// When it last sent a renewal, and as which incarnation.
+    pub(super) renewed: Option<(u64, u32)>,
+    /// Since when its pod could become active, microseconds.
+    pub(super) eligible_since_us: Option<u64>,
+}
+
+/// What the kubelet knows of a pod.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    /// Rises with every loss of readiness, so that an earlier recovery does not end a later one.
+    pub(super) app_running: bool,
+    pub(super) deleted_us: Option<u64>,
+    pub(super) grace_end_us: u64,
+    /// The sidecar has been told to end, for good.
+    pub(super) terminated: bool,
+    /// The processes have ended for good.
+    pub(super) over: bool,
+    pub(super) node_dead: bool,
+    pub(super) object_gone: bool,
+    /// The app is not ready before this, microseconds.
+    pub(super) unready_until_us: u64,
+}
+
+impl Host {
+    pub(super) fn new(identity: Identity, clock: Clock, wall_skew_us: i64) -> Self {
+        Self {
+            identity,
+            clock,
+            wall_skew_us,
+            elector: None,
+            incarnation: 0,
+            in_flight: None,
+            last_request: None,
+            wake: 0,
+            restless: 0,
+            frozen_until_us: 0,
+            cut_until_us: 0,
+            streams: Default::default(),
+            life: Life::default(),
+            gave_away: false,
+            told_to_end: false,
+            standing: None,
+            renewed: None,
+            eligible_since_us: None,
+        }
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        &self.identity.uid
+    }
+
+    pub(super) fn stream(&mut self, kind: Kind) -> &mut Stream {
+        &mut self.streams[kind as usize]
+    }
+
+    /// Whether the time of the request in flight is up.
+    pub(super) fn in_flight_over(&self, now_us: u64) -> bool {
+        self.in_flight
+            .is_some_and(|(_, deadline)| self.clock.read(now_us) >= deadline)
+    }
+
+    /// Where it believes to stand at a true time; `None` without a process.
+    pub(super) fn standing_at(&self, now_us: u64) -> Option<Standing> {
+        self.elector
+            .as_ref()
+            .map(|elector| elector.standing(self.clock.read(now_us)))
+    }
+
+    /// Whether it believes to lead at a true time.
+    pub(super) fn leads_at(&self, now_us: u64) -> bool {
+        self.standing_at(now_us)
+            .is_some_and(|standing| standing.role.leads())
+    }
+
+    /// Whether it has seen that its pod is being deleted.
+    pub(super) fn knows_deletion(&self) -> bool {
+        let peers = self.elector.iter().flat_map(Elector::peers);
+        let mut own = peers.filter(|peer| peer.uid == self.identity.uid);
+        own.any(|peer| peer.ineligible == Some(Ineligible::Terminating))
+    }
+
+    /// Whether its process runs and reaches the API server.
+    pub(super) fn reachable_at(&self, now_us: u64) -> bool {
+        self.elector.is_some() && self.frozen_until_us <= now_us && self.cut_until_us <= now_us
+    }
+
+    /// Ends the process; the next one is another incarnation.
+    pub(super) fn stop_process(&mut self) {
+        self.elector = None;
+        self.standing = None;
+        self.told_to_end = false;
+        self.in_flight = None;
+        self.last_request = None;
+        self.frozen_until_us = 0;
+        self.incarnation += 1;
+        self.streams.iter_mut().for_each(Stream::break_off);
+    }
+}
+
+/// The object of a new pod.
+pub(super) fn new_pod(identity: &Identity, priority: i32, revision: u64, now_us: u64) -> PodView {
+    PodView {
+        uid: identity.uid.clone(),
+        name: identity.name.clone(),
+        version: Version::default(),
+        role: election::RoleLabel::Other,
+        term: None,
+        started: false,
+        ready: false,
+        terminating: false,
+        disrupted: false,
+        priority,
+        revision: format!("r{revision}"),
+        created_s: i64::try_from(now_us / super::clock::SECOND).unwrap_or(i64::MAX),
+        owner: Some(super::scenario::OWNER.to_owned()),
+    }
+}
+
+/// Whether a pod could become active, as far as its object shows.
+pub(super) fn eligible(pod: &PodView) -> bool {
+    pod.started && pod.ready && !pod.terminating && !pod.disrupted && pod.priority >= 0
+}

@@ -1,0 +1,45 @@
+//! The simulated world: electors, a model of the API server, clocks that drift, and bad luck, all
+//! in one thread and from one seed.
+//!
+//! [`World::run`] plays one [`Scenario`] and checks the invariants of [`invariants`] after each
+//! event. A run that violates one gives its log and the line that replays it.
+//!
+//! Absent from it: real time, real IO, threads, and any chance but the seed's.
+
+mod admission;
+mod api;
+mod chaos;
+mod clock;
+mod commits;
+mod coverage;
+mod event;
+mod faults;
+mod host;
+mod invariants;
+mod kubelet;
+mod log;
+mod named;
+mod network;
+mod operations;
+mod random;
+mod requests;
+mod run;
+mod scenario;
+mod sweep;
+mod watch;
+#[expect(
+    clippy::module_inception,
+    reason = "the world is what this module is about"
+)]
+mod world;
+
+pub use admission::{Rules, Term};
+pub use clock::{MS, SECOND};
+pub use coverage::{Coverage, Met};
+pub use faults::{Operation, ServiceEdit, Target, Weather};
+pub use random::Random;
+pub use run::{Mark, Run, Sent, Violation};
+pub use scenario::{Plan, Scenario, Settings, Workload, scenario, scenarios};
+pub use sweep::{Swept, sweep};
+pub use watch::Kind;
+pub use world::World;

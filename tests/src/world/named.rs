@@ -1,0 +1,299 @@
+//! Scenarios with a fixed meaning. Chance decides latencies and clocks only.
+
+use super::faults::{Operation, Target};
+use super::scenario::{Plan, Scenario, Settings, Workload};
+use super::watch::Kind;
+use election::Handover::{self, Exclusive, Seamless};
+use election::{LeaseWriteKind, RoleLabel};
+
+/// All of them.
+pub(super) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "delete-seamless",
+        plan: |_| usual(Seamless, Operation::Delete(Target::Leader)),
+    },
+    Scenario {
+        name: "delete-exclusive",
+        plan: |_| usual(Exclusive, Operation::Delete(Target::Leader)),
+    },
+    Scenario {
+        name: "rollout-seamless",
+        plan: |_| usual(Seamless, Operation::Rollout),
+    },
+    Scenario {
+        name: "rollout-exclusive",
+        plan: |_| usual(Exclusive, Operation::Rollout),
+    },
+    Scenario {
+        name: "node-crash",
+        plan: |_| usual(Seamless, Operation::CrashNode(Target::Leader)),
+    },
+    Scenario {
+        name: "node-crash-short-lease",
+        plan: |_| node_crash_short_lease(),
+    },
+    Scenario {
+        name: "freeze",
+        plan: |_| {
+            usual(
+                Exclusive,
+                Operation::Freeze {
+                    target: Target::Leader,
+                    for_ms: 30_000,
+                },
+            )
+        },
+    },
+    Scenario {
+        name: "cut",
+        plan: |_| {
+            usual(
+                Exclusive,
+                Operation::Cut {
+                    target: Target::Leader,
+                    for_ms: 60_000,
+                },
+            )
+        },
+    },
+    Scenario {
+        name: "sidecar-crash",
+        plan: |_| {
+            let target = Target::Leader;
+            usual(
+                Seamless,
+                Operation::CrashSidecar {
+                    target,
+                    down_ms: 1_000,
+                },
+            )
+        },
+    },
+    Scenario {
+        name: "unready",
+        plan: |_| {
+            usual(
+                Seamless,
+                Operation::Unready {
+                    target: Target::Leader,
+                    for_ms: 60_000,
+                },
+            )
+        },
+    },
+    Scenario {
+        name: "unready-briefly",
+        plan: |_| {
+            usual(
+                Seamless,
+                Operation::Unready {
+                    target: Target::Leader,
+                    for_ms: 4_000,
+                },
+            )
+        },
+    },
+    Scenario {
+        name: "unready-all",
+        plan: |_| unready_all(),
+    },
+    Scenario {
+        name: "cordon-seamless",
+        plan: |_| cordon(Seamless, 3),
+    },
+    Scenario {
+        name: "cordon-exclusive",
+        plan: |_| cordon(Exclusive, 3),
+    },
+    Scenario {
+        name: "cordon-alone",
+        plan: |_| cordon(Seamless, 1),
+    },
+    Scenario {
+        name: "drain-timeout-seamless",
+        plan: |_| drain_alone(Seamless),
+    },
+    Scenario {
+        name: "drain-timeout-exclusive",
+        plan: |_| drain_alone(Exclusive),
+    },
+    Scenario {
+        name: "outage-briefly",
+        plan: |_| usual(Seamless, Operation::Outage { for_ms: 6_000 }),
+    },
+    Scenario {
+        name: "outage",
+        plan: |_| usual(Seamless, Operation::Outage { for_ms: 30_000 }),
+    },
+    Scenario {
+        name: "successor-dies",
+        plan: |_| successor_dies(),
+    },
+    Scenario {
+        name: "handover-answer-lost",
+        plan: |_| handover_lost(true),
+    },
+    Scenario {
+        name: "handover-request-lost",
+        plan: |_| handover_lost(false),
+    },
+    Scenario {
+        name: "label-removed",
+        plan: |_| {
+            let (target, role) = (Target::Leader, RoleLabel::Other);
+            usual(Seamless, Operation::EditRole { target, role })
+        },
+    },
+    Scenario {
+        name: "label-forged",
+        plan: |_| {
+            let (target, role) = (Target::Standby(0), RoleLabel::Active);
+            usual(Seamless, Operation::EditRole { target, role })
+        },
+    },
+    Scenario {
+        name: "switchover",
+        plan: |_| usual(Seamless, Operation::Switchover(Some(Target::Standby(1)))),
+    },
+    Scenario {
+        name: "paused-crash",
+        plan: |_| paused_crash(),
+    },
+    Scenario {
+        name: "lease-deleted",
+        plan: |_| usual(Seamless, Operation::DeleteLease),
+    },
+    Scenario {
+        name: "steady",
+        plan: |_| steady(),
+    },
+    Scenario {
+        name: "blind-watch",
+        plan: |_| blind_watch(),
+    },
+];
+
+/// The usual group, and one thing that is done to it.
+fn usual(handover: Handover, operation: Operation) -> Plan {
+    Plan {
+        settings: Settings::usual(handover),
+        bursts: vec![vec![(0, operation)]],
+    }
+}
+
+fn node_crash_short_lease() -> Plan {
+    let mut plan = usual(Seamless, Operation::CrashNode(Target::Leader));
+    plan.settings.lease_duration_ms = 3_000;
+    plan
+}
+
+/// Nobody is ready: the leader keeps the role.
+fn unready_all() -> Plan {
+    let unready = |target| {
+        (
+            0,
+            Operation::Unready {
+                target,
+                for_ms: 30_000,
+            },
+        )
+    };
+    let operations = vec![
+        unready(Target::Standby(0)),
+        unready(Target::Standby(1)),
+        (
+            100,
+            Operation::Unready {
+                target: Target::Leader,
+                for_ms: 30_000,
+            },
+        ),
+    ];
+    Plan {
+        settings: Settings::usual(Seamless),
+        bursts: vec![operations],
+    }
+}
+
+/// The leader's node is cordoned, and not drained.
+fn cordon(handover: Handover, pods: usize) -> Plan {
+    let (target, for_ms) = (Target::Leader, 120_000);
+    let mut plan = usual(handover, Operation::Disrupt { target, for_ms });
+    plan.settings.pods = pods;
+    plan
+}
+
+/// The only pod is deleted, and its app eats the whole grace period.
+fn drain_alone(handover: Handover) -> Plan {
+    let mut plan = usual(handover, Operation::Delete(Target::Leader));
+    plan.settings.pods = 1;
+    plan.settings.workload = Workload::Bare;
+    plan.settings.app_stops_in_ms = (100_000, 100_000);
+    plan
+}
+
+/// The leader is deleted while the node of each other pod but one has just died: the successor
+/// that it names may be a dead one.
+fn successor_dies() -> Plan {
+    let mut settings = Settings::usual(Seamless);
+    settings.workload = Workload::Bare;
+    settings.pods = 4;
+    let operations = vec![
+        (0, Operation::CrashNode(Target::Standby(0))),
+        (0, Operation::CrashNode(Target::Standby(0))),
+        (1_000, Operation::Delete(Target::Leader)),
+    ];
+    Plan {
+        settings,
+        bursts: vec![operations],
+    }
+}
+
+fn handover_lost(done: bool) -> Plan {
+    let lose = Operation::LoseNext {
+        kind: LeaseWriteKind::Handover,
+        done,
+    };
+    let operations = vec![(0, lose), (10, Operation::Delete(Target::Leader))];
+    Plan {
+        settings: Settings::usual(Seamless),
+        bursts: vec![operations],
+    }
+}
+
+/// The group is paused, and its leader's node dies: nobody takes over until it is resumed.
+fn paused_crash() -> Plan {
+    let operations = vec![
+        (0, Operation::Pause { for_ms: 60_000 }),
+        (5_000, Operation::CrashNode(Target::Leader)),
+    ];
+    Plan {
+        settings: Settings::usual(Seamless),
+        bursts: vec![operations],
+    }
+}
+
+/// Nothing happens for five minutes.
+fn steady() -> Plan {
+    let nothing = Operation::LoseNext {
+        kind: LeaseWriteKind::Handover,
+        done: true,
+    };
+    Plan {
+        settings: Settings::usual(Seamless),
+        bursts: vec![vec![(300_000, nothing)]],
+    }
+}
+
+/// A standby does not see the Lease for long while the leader goes on renewing.
+fn blind_watch() -> Plan {
+    let (target, kind) = (Target::Standby(0), Kind::Lease);
+    usual(
+        Exclusive,
+        Operation::BreakWatch {
+            target,
+            kind,
+            for_ms: 40_000,
+        },
+    )
+}
