@@ -134,6 +134,12 @@ impl<W: Watched> Watch<W> {
             if refusals > REFUSALS_MAX {
                 self.place = None;
             }
+            if forbidden(&ended)
+                && let Some(news) = self.watched.barred()
+                && self.send(news).await.is_err()
+            {
+                return;
+            }
             self.tell(&ended, failures);
             let wait_ms = self.wait_ms(&ended, failures);
             failures = failures.saturating_add(1);

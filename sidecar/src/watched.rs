@@ -48,6 +48,10 @@ pub(crate) trait Watched: Send + Sync + 'static {
     fn changed(&mut self, object: Self::Object) -> Result<Option<News>, Unreadable>;
     /// An object is gone, as of `version`.
     fn gone(&mut self, object: Self::Object, version: Version) -> Option<News>;
+    /// There is no right to see these.
+    fn barred(&mut self) -> Option<News> {
+        None
+    }
 }
 
 /// The group's Lease.
@@ -186,6 +190,12 @@ impl Watched for GroupServices {
     fn gone(&mut self, object: Service, _version: Version) -> Option<News> {
         let known = self.known.remove(&object.metadata.name);
         known.then_some(News::Input(Input::ServiceGone(object.metadata.name)))
+    }
+
+    /// The right comes with the first annotated Service: until then the group has none.
+    fn barred(&mut self) -> Option<News> {
+        self.known.clear();
+        Some(News::Input(Input::ServicesListed(Vec::new())))
     }
 }
 

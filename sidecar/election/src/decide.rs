@@ -140,14 +140,19 @@ impl Elector {
                 }
             }
             // The Lease is not given away before the app has stopped, which SIGTERM tells (c5).
-            Handover::Exclusive if !self.terminated || self.holds_traffic() => Intent::Strip,
+            Handover::Exclusive if !self.terminated || !self.is_stripped() => Intent::Strip,
             Handover::Exclusive => successor.map_or(Intent::Release, Intent::HandTo),
         }
     }
 
     /// Seamless moves strip the old pod last, exclusive ones first.
     fn stripped_enough(&self) -> bool {
-        self.params.handover == Handover::Seamless || !self.holds_traffic()
+        self.params.handover == Handover::Seamless || self.is_stripped()
+    }
+
+    /// No traffic comes here, as far as is known, and it is known.
+    fn is_stripped(&self) -> bool {
+        self.group.services_listed && !self.holds_traffic()
     }
 
     fn holds_traffic(&self) -> bool {

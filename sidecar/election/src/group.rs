@@ -42,6 +42,7 @@ pub(crate) struct Group {
     pub(crate) pods: BTreeMap<String, PodView>,
     pub(crate) pods_listed: bool,
     pub(crate) services: BTreeMap<String, ServiceView>,
+    pub(crate) services_listed: bool,
     retries: BTreeMap<Target, Retry>,
 }
 
@@ -80,6 +81,7 @@ impl Group {
     pub(crate) fn list_services(&mut self, services: Vec<ServiceView>) {
         let listed = services.into_iter().map(|s| (s.name.clone(), s)).collect();
         let known = std::mem::replace(&mut self.services, listed);
+        self.services_listed = true;
         for (name, service) in known {
             if self.services.contains_key(&name) {
                 self.see_service(service);
