@@ -2,12 +2,13 @@
 
 use crate::agenda::Agenda;
 use crate::elector::{Elector, Tenure};
+use crate::group::Target;
 use crate::observed::Content;
 use crate::params::Handover;
 use crate::step::{Action, LeaseWrite, LeaseWriteKind};
 use crate::successor::{Ineligible, ineligible, ranked};
 use crate::time::Mono;
-use crate::view::{Record, TERM_MAX};
+use crate::view::{Record, RoleLabel, TERM_MAX};
 use common::ids::Identity;
 
 /// Candidates take a free Lease in the order of their rank, this far apart, milliseconds: long
@@ -92,6 +93,9 @@ impl Elector {
                 Intent::Lead
             };
         }
+        if self.has_stragglers(agenda) {
+            return Intent::Lead;
+        }
         let successor = self.successor();
         if self.leaving() {
             return self.leave(agenda, successor);
@@ -110,6 +114,17 @@ impl Elector {
             Some(next) => Intent::HandTo(next),
             None => Intent::Lead,
         }
+    }
+
+    /// Whether a pod of an earlier term still carries the active label and can be written now: that
+    /// ends before the next move begins, or there would be three.
+    fn has_stragglers(&self, agenda: &mut Agenda) -> bool {
+        self.tenure.is_some()
+            && self.group.pods.values().any(|pod| {
+                pod.uid != self.params.identity.uid
+                    && pod.role == RoleLabel::Active
+                    && agenda.reached(self.group.retry(&Target::Pod(pod.uid.clone())).not_before())
+            })
     }
 
     /// Whether an eligible peer would be the better leader, though this pod is not on its way out.

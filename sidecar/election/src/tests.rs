@@ -57,6 +57,7 @@ impl Bench {
             "nothing is done before the Lease is known"
         );
         assert_eq!(step.standing.role, Role::Starting);
+        let step = elector.step(at(0), Input::ServicesListed(Vec::new()));
         Self {
             elector,
             version: 10,
