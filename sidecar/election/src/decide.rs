@@ -120,6 +120,7 @@ impl Elector {
     /// ends before the next move begins, or there would be three.
     fn has_stragglers(&self, agenda: &mut Agenda) -> bool {
         self.tenure.is_some()
+            && self.own_pod().is_some()
             && self.group.pods.values().any(|pod| {
                 pod.uid != self.params.identity.uid
                     && pod.role == RoleLabel::Active
