@@ -73,7 +73,11 @@ impl Elector {
     /// The others first, then the own label, then traffic: never two. A stage that is not done
     /// holds the next one back.
     fn lead_exclusive(&self, agenda: &mut Agenda, own: &PodView, term: u64) -> Option<Action> {
-        let foreign = |service: &ServiceView| service.points_elsewhere(&own.uid);
+        // Each Service is written in this term, also one that seems to point nowhere: the view may
+        // be late, and the write is conditional on it. From then on no earlier leader can write it.
+        let foreign = |service: &ServiceView| {
+            service.points_elsewhere(&own.uid) || service.term.is_none_or(|written| written < term)
+        };
         let unrouted = self.route(agenda, None, term, foreign);
         let stripped = self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active);
         for stage in [unrouted, stripped] {

@@ -43,6 +43,8 @@ pub(crate) struct Group {
     pub(crate) pods_listed: bool,
     pub(crate) services: BTreeMap<String, ServiceView>,
     pub(crate) services_listed: bool,
+    /// See [`Self::has_traces`]. Stays: the pod that carried them may be gone before its leader.
+    traces: bool,
     retries: BTreeMap<Target, Retry>,
 }
 
@@ -51,6 +53,7 @@ impl Group {
         let listed = pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
         let known = std::mem::replace(&mut self.pods, listed);
         self.pods_listed = true;
+        self.note_traces();
         // An answer to a write may be newer than the list.
         for (uid, pod) in known {
             if self.pods.contains_key(&uid) {
@@ -71,6 +74,7 @@ impl Group {
         }
         self.freshen(&Target::Pod(pod.uid.clone()));
         self.pods.insert(pod.uid.clone(), pod);
+        self.note_traces();
     }
 
     pub(crate) fn lose_pod(&mut self, uid: &str) {
@@ -82,6 +86,7 @@ impl Group {
         let listed = services.into_iter().map(|s| (s.name.clone(), s)).collect();
         let known = std::mem::replace(&mut self.services, listed);
         self.services_listed = true;
+        self.note_traces();
         for (name, service) in known {
             if self.services.contains_key(&name) {
                 self.see_service(service);
@@ -101,6 +106,7 @@ impl Group {
         }
         self.freshen(&Target::Service(service.name.clone()));
         self.services.insert(service.name.clone(), service);
+        self.note_traces();
     }
 
     pub(crate) fn lose_service(&mut self, name: &str) {
@@ -115,11 +121,14 @@ impl Group {
         pods.chain(services).max().unwrap_or(0)
     }
 
-    /// Whether somebody leads or led: a pod carries the active value or a term.
+    /// Whether anything was ever seen to carry a role or a term: somebody leads or led.
     pub(crate) fn has_traces(&self) -> bool {
-        self.pods
-            .values()
-            .any(|pod| pod.role == RoleLabel::Active || pod.term.is_some())
+        self.traces
+    }
+
+    fn note_traces(&mut self) {
+        self.traces |=
+            self.term_max() > 0 || self.pods.values().any(|pod| pod.role == RoleLabel::Active);
     }
 
     /// Whether traffic may be sent to the pod with this uid.
