@@ -56,7 +56,7 @@ async fn installs_and_leaves() -> Result<()> {
     }
 
     let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];
-    cluster.helm(&uninstall).await?;
+    cluster.kube().helm(&uninstall).await?;
     // Its pods serve on for a while, for whoever has not heard of their end.
     let pods = ["--namespace", SYSTEM_NAMESPACE, "wait", "pods", OURS];
     let gone = ["--for=delete", "--timeout=60s"];

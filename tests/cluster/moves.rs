@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tests::clock;
 use tests::cluster::{AuditEvent, Signal};
-use tests::observe::{Change, Timeline};
 use tests::scene::{Active, Scene};
 
 use crate::context::{Case, Context};
@@ -63,16 +62,6 @@ async fn open<'a>(context: &Context<'a>, manifest: &str) -> Result<Scene<'a>> {
     .await?)
 }
 
-/// Milliseconds from the moment at which the API server showed that `old` terminates, to the first
-/// version that routes to another pod.
-fn chosen_after(timeline: &Timeline, old: &Active, from_ms: u64) -> Option<u64> {
-    let doomed = timeline
-        .since(from_ms)
-        .find(|event| matches!(&event.change, Change::Terminating { uid } if *uid == old.uid))?;
-    let (routed_ms, _) = timeline.first_other_route(GROUP, &old.uid, from_ms)?;
-    Some(routed_ms.saturating_sub(doomed.at_ms))
-}
-
 async fn delete(context: &Context<'_>) -> Result<()> {
     let mut scene = open(context, &Scene::example()?).await?;
     let old = scene.settled().await?;
@@ -107,7 +96,7 @@ async fn rolling_restart(context: &Context<'_>) -> Result<()> {
     let verdict = scene.judge("rollout-restart", &old, trigger_ms, &load.stop().await?);
     let timeline = scene.watcher.timeline();
     ensure!(verdict.failed == 0, "{verdict:?}");
-    let chosen = chosen_after(&timeline, &old, trigger_ms);
+    let chosen = timeline.chosen_after(GROUP, &old.uid, trigger_ms);
     ensure!(
         chosen.is_some_and(|ms| ms < CHOSEN_MS),
         "chosen after {chosen:?} ms: {timeline:#?}"
@@ -129,7 +118,8 @@ async fn killed_app(context: &Context<'_>) -> Result<()> {
     let scene = open(context, &Scene::example()?).await?;
     let old = scene.settled().await?;
     let trigger_ms = clock::now_ms();
-    scene.signal(&old, GROUP, Signal::SIGKILL).await?;
+    let cluster = context.cluster;
+    cluster.signal(&old.uid, GROUP, Signal::SIGKILL).await?;
     // The role may move unready-grace after the app died, or stay: both end settled.
     tokio::time::sleep(Duration::from_millis(8_000)).await;
     scene.settled().await?;
@@ -148,9 +138,9 @@ async fn killed_sidecar(context: &Context<'_>) -> Result<()> {
     let old = scene.settled().await?;
     let trigger_ms = clock::now_ms();
     let before = scene.watcher.timeline().term();
-    scene
-        .signal(&old, common::contract::CONTAINER, Signal::SIGKILL)
-        .await?;
+    let sidecar = common::contract::CONTAINER;
+    let cluster = context.cluster;
+    cluster.signal(&old.uid, sidecar, Signal::SIGKILL).await?;
     let back = scene
         .watcher
         .until(BACK_MS, |timeline| (timeline.term() > before).then_some(()));

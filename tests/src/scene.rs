@@ -8,19 +8,24 @@ use kube::api::{Api, DeleteParams, ListParams};
 
 use crate::clock;
 use crate::cluster::images::{self, Image};
-use crate::cluster::{Cluster, Doing, Error, Result, Signal};
+use crate::cluster::{Cluster, Doing, Error, Kube, Result};
 use crate::load::{Load, LoadOptions, Request};
 use crate::observe::{Answer, Timeline, Verdict, Watcher, judge};
 use crate::project_root;
 use common::contract;
+use example_app::load::{Clock, wall_ms};
 
 /// Namespace that the chart is installed into.
 pub const SYSTEM_NAMESPACE: &str = "active-passive-system";
+/// Name of the Helm release.
+pub const RELEASE: &str = "active-passive";
 /// Load before the trigger of an event, milliseconds: enough to see that all is well.
 const LEAD_IN_MS: u64 = 1_000;
 /// How long a group may take to settle, milliseconds: a lease duration, image start and probes.
 const SETTLE_DEADLINE_MS: u64 = 60_000;
 const SETTLE_POLL_MS: u64 = 100;
+/// How long a rollout may take, as kubectl takes it.
+const ROLLOUT: &str = "--timeout=90s";
 
 /// Builds and loads the images and installs the chart with `values` (as of `helm --set`); returns
 /// when the webhook is ready.
@@ -29,19 +34,39 @@ const SETTLE_POLL_MS: u64 = 100;
 /// If a step fails.
 pub async fn install(cluster: &Cluster, values: &[&str]) -> Result<Vec<Image>> {
     let images = images::build(&images::Kind::ALL).await?;
-    for image in &images {
+    load_images(cluster, &images).await?;
+    install_chart(cluster.kube(), values).await?;
+    Ok(images)
+}
+
+/// Loads images into every node.
+///
+/// # Errors
+/// If a node refuses one.
+pub async fn load_images(cluster: &Cluster, images: &[Image]) -> Result<()> {
+    for image in images {
         cluster.load_image(&image.archive).await?;
     }
+    Ok(())
+}
+
+/// Installs the chart with `values` (as of `helm --set`); returns when the webhook is ready.
+///
+/// # Errors
+/// If it does not become ready, with what its pods say.
+pub async fn install_chart(kube: &Kube, values: &[&str]) -> Result<()> {
     let chart = project_root().join("charts/active-passive");
     let chart = chart.to_string_lossy();
-    let mut args = vec!["upgrade", "--install", "active-passive", &chart];
+    let mut args = vec!["upgrade", "--install", RELEASE, &chart];
     args.extend(["--namespace", SYSTEM_NAMESPACE, "--create-namespace"]);
     args.extend(["--wait", "--timeout", "90s"]);
     for value in values {
         args.extend(["--set", value]);
     }
-    cluster.helm(&args).await?;
-    Ok(images)
+    match kube.helm(&args).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.output(&kube.describe(SYSTEM_NAMESPACE).await)),
+    }
 }
 
 /// The active pod.
@@ -55,21 +80,47 @@ pub struct Active {
     pub node: String,
 }
 
+/// Where requests come from.
+#[derive(Clone)]
+pub enum Source<'a> {
+    /// A process in the hub's network of a cluster of our own. One machine has one clock.
+    Hub(&'a Cluster),
+    /// A pod of this image in the group's namespace. Clocks are taken to be synchronised.
+    Pod {
+        /// Name of the example app's image.
+        image: String,
+    },
+}
+
+impl Source<'_> {
+    /// The clock of requests from here.
+    fn clock(&self) -> Clock {
+        match self {
+            Self::Hub(_) => clock::now_ms,
+            Self::Pod { .. } => wall_ms,
+        }
+    }
+}
+
 /// A group named like its Service, in a namespace of its own.
 pub struct Scene<'a> {
     /// Where it plays.
-    pub cluster: &'a Cluster,
+    pub kube: &'a Kube,
     /// Its namespace.
     pub namespace: String,
     /// Name of the group, of its Service and of its app container.
     pub group: String,
     /// What was seen of it.
     pub watcher: Watcher,
+    /// Its clock: that of the watcher and of the requests.
+    pub clock: Clock,
+    source: Source<'a>,
     replicas: usize,
 }
 
 impl<'a> Scene<'a> {
-    /// Applies `manifest` in a namespace that exists and waits until the group has settled.
+    /// Applies `manifest` in a namespace of `cluster` that exists and waits until the group has
+    /// settled.
     ///
     /// # Errors
     /// If it does not settle.
@@ -80,19 +131,39 @@ impl<'a> Scene<'a> {
         manifest: &str,
         replicas: usize,
     ) -> Result<Self> {
-        let watcher = Watcher::start(&cluster.client(), namespace, group, clock::now_ms);
-        cluster
-            .kubectl_with_input(&["apply", "-n", namespace, "-f", "-"], manifest)
+        let source = Source::Hub(cluster);
+        Self::open_at(cluster.kube(), source, namespace, group, manifest, replicas).await
+    }
+
+    /// Like [`Self::open`], on any cluster, with requests from `source`.
+    ///
+    /// # Errors
+    /// If it does not settle.
+    pub async fn open_at(
+        kube: &'a Kube,
+        source: Source<'a>,
+        namespace: &str,
+        group: &str,
+        manifest: &str,
+        replicas: usize,
+    ) -> Result<Self> {
+        let clock = source.clock();
+        let watcher = Watcher::start(&kube.client(), namespace, group, clock);
+        kube.kubectl_with_input(&["apply", "-n", namespace, "-f", "-"], manifest)
             .await?;
         let scene = Self {
-            cluster,
+            kube,
             namespace: namespace.to_owned(),
             group: group.to_owned(),
             watcher,
+            clock,
+            source,
             replicas,
         };
-        scene.settled().await?;
-        Ok(scene)
+        match scene.settled().await {
+            Ok(_) => Ok(scene),
+            Err(error) => Err(error.output(&kube.describe(namespace).await)),
+        }
     }
 
     /// The example that users apply first.
@@ -119,7 +190,7 @@ impl<'a> Scene<'a> {
             };
             if clock::now_ms() > start_ms + SETTLE_DEADLINE_MS {
                 return Err(Error::new(
-                    format!("wait for group {}", self.group),
+                    format!("wait until one pod of group {} is active", self.group),
                     unsettled,
                 ));
             }
@@ -164,7 +235,7 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If the API server does not answer.
     pub async fn pods(&self) -> Result<Vec<Pod>> {
-        let api: Api<Pod> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let api: Api<Pod> = Api::namespaced(self.kube.client(), &self.namespace);
         let list = ListParams::default().labels(&format!("{}={}", contract::GROUP, self.group));
         Ok(api
             .list(&list)
@@ -179,7 +250,7 @@ impl<'a> Scene<'a> {
     /// If it has none.
     pub async fn address(&self) -> Result<String> {
         let action = || format!("find the address of Service {}", self.group);
-        let api: Api<Service> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let api: Api<Service> = Api::namespaced(self.kube.client(), &self.namespace);
         let spec = api
             .get(&self.group)
             .await
@@ -192,6 +263,8 @@ impl<'a> Scene<'a> {
             .and_then(|ports| ports.first())
             .map(|port| port.port);
         match (spec.cluster_ip, port) {
+            // An IPv6 address needs brackets.
+            (Some(ip), Some(port)) if ip.contains(':') => Ok(format!("[{ip}]:{port}")),
             (Some(ip), Some(port)) => Ok(format!("{ip}:{port}")),
             _ => Err(Error::new(action(), "it has no ClusterIP or no port")),
         }
@@ -202,17 +275,9 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If the API server refuses.
     pub async fn delete(&self, pod: &str) -> Result<()> {
-        let api: Api<Pod> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let api: Api<Pod> = Api::namespaced(self.kube.client(), &self.namespace);
         let deleted = api.delete(pod, &DeleteParams::default()).await;
         deleted.map(drop).doing(|| format!("delete pod {pod}"))
-    }
-
-    /// Sends a signal to the processes of a container of the active pod.
-    ///
-    /// # Errors
-    /// If no such container runs.
-    pub async fn signal(&self, active: &Active, container: &str, signal: Signal) -> Result<()> {
-        self.cluster.signal(&active.uid, container, signal).await
     }
 
     /// Waits until the Service selects another pod than `old`; returns the name of the new one.
@@ -270,19 +335,28 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If it does not complete.
     pub async fn rollout_restart(&self, deployment: &str) -> Result<()> {
+        self.restart(deployment).await?;
+        self.rolled_out(deployment).await
+    }
+
+    /// Begins to replace the pods of a Deployment, as `kubectl rollout restart` does.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub async fn restart(&self, deployment: &str) -> Result<()> {
         let target = format!("deployment/{deployment}");
-        self.cluster
-            .kubectl(&["rollout", "restart", "-n", &self.namespace, &target])
-            .await?;
-        let status = [
-            "rollout",
-            "status",
-            "-n",
-            &self.namespace,
-            &target,
-            "--timeout=90s",
-        ];
-        self.cluster.kubectl(&status).await.map(drop)
+        let args = ["rollout", "restart", "-n", &self.namespace, &target];
+        self.kube.kubectl(&args).await.map(drop)
+    }
+
+    /// Waits until all pods of a Deployment are replaced.
+    ///
+    /// # Errors
+    /// If they are not in time.
+    pub async fn rolled_out(&self, deployment: &str) -> Result<()> {
+        let target = format!("deployment/{deployment}");
+        let status = ["rollout", "status", "-n", &self.namespace, &target, ROLLOUT];
+        self.kube.kubectl(&status).await.map(drop)
     }
 
     /// Starts requests to the group's Service, and returns once they are answered.
@@ -290,7 +364,14 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If they are not.
     pub async fn load(&self) -> Result<Load> {
-        let load = Load::start(self.cluster, &LoadOptions::new(self.address().await?))?;
+        let options = LoadOptions::new(self.address().await?);
+        let load = match &self.source {
+            Source::Hub(cluster) => Load::start(cluster, &options)?,
+            Source::Pod { image } => {
+                let pods = Api::namespaced(self.kube.client(), &self.namespace);
+                Load::start_pod(pods, image, &options).await?
+            }
+        };
         load.answered(None, SETTLE_DEADLINE_MS).await?;
         tokio::time::sleep(Duration::from_millis(LEAD_IN_MS)).await;
         Ok(load)
@@ -307,7 +388,12 @@ impl<'a> Scene<'a> {
     ) -> Verdict {
         let from_ms = trigger_ms.saturating_sub(LEAD_IN_MS);
         let counted = requests.iter().filter(|request| request.sent_ms >= from_ms);
-        let answers: Vec<Answer> = counted.map(Request::answer).collect();
+        let answer = |request: &Request| Answer {
+            sent_ms: request.sent_ms,
+            ended_ms: request.ended_ms,
+            pod: request.body().map(str::to_owned),
+        };
+        let answers: Vec<Answer> = counted.map(answer).collect();
         judge(
             event,
             &self.watcher.timeline(),

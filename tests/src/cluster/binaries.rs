@@ -9,7 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 use tokio::process::Command;
 
 use super::error::{Doing, Error, Result};
-use super::run;
+use super::{packages, run};
 use crate::{progress, project_root};
 
 /// The first build of the API server takes minutes on a small machine.
@@ -81,6 +81,15 @@ const MODULES: [Module; 4] = [
     },
 ];
 
+/// A client serves more versions than its own.
+const KUBECTL: Module = Module {
+    name: "kubernetes",
+    path: "k8s.io/kubernetes",
+    programs: &[("kubectl", "k8s.io/kubernetes/cmd/kubectl")],
+    version_args: &["version", "--client"],
+    oldest: (1, 30),
+};
+
 /// Folders that hold all programs of the cluster.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -103,6 +112,15 @@ impl Binaries {
     pub async fn helm() -> Result<Self> {
         let helm = MODULES.iter().filter(|module| module.name == "helm");
         Self::of(helm).await
+    }
+
+    /// kubectl and helm, for a cluster that runs elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::find_or_build`].
+    pub async fn clients() -> Result<Self> {
+        let helm = MODULES.iter().filter(|module| module.name == "helm");
+        Self::of([&KUBECTL].into_iter().chain(helm)).await
     }
 
     async fn of(modules: impl IntoIterator<Item = &Module>) -> Result<Self> {
@@ -188,6 +206,12 @@ async fn cached(module: &Module) -> Result<PathBuf> {
     {
         return Ok(folder);
     }
+    if packages::find("go").is_none() {
+        return Err(
+            Error::new(format!("build {}", module.name), "there is no go")
+                .cure("install Go 1.26 or later"),
+        );
+    }
     let action = || format!("create {}", folder.display());
     fs::create_dir_all(&folder).doing(action)?;
     let _one_builder = lock(folder.join(".lock")).await?;
@@ -216,7 +240,7 @@ async fn lock(path: PathBuf) -> Result<Flock<File>> {
 async fn build(source: &Path, version: &str, package: &str, target: &Path) -> Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let step = progress::step(format!("building {name} {version}, once"));
-    let partial = target.with_extension("partial");
+    let partial = Partial(target.with_extension("partial"));
     let mut go = Command::new("go");
     go.current_dir(source)
         .env("CGO_ENABLED", "0")
@@ -228,17 +252,23 @@ async fn build(source: &Path, version: &str, package: &str, target: &Path) -> Re
             &linker_flags(version),
         ])
         .arg("-o")
-        .arg(&partial)
+        .arg(&partial.0)
         .arg(package);
     run::output(&format!("build {name}"), go, BUILD_DEADLINE_MS)
         .await
-        .map_err(|error| {
-            error
-                .cure("install Go 1.26 or later, and let it reach a module proxy; then start again")
-        })?;
-    fs::rename(&partial, target).doing(|| format!("rename {}", partial.display()))?;
+        .map_err(|error| error.cure("let Go 1.26 or later reach a module proxy, and try again"))?;
+    fs::rename(&partial.0, target).doing(|| format!("rename {}", partial.0.display()))?;
     step.done();
     Ok(())
+}
+
+/// A file or folder on its way to its name; what is not renamed is removed.
+pub(crate) struct Partial(pub(crate) PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.0).or_else(|_| fs::remove_dir_all(&self.0));
+    }
 }
 
 /// Without these, Kubernetes' programs report v0.0.0 and their clients misbehave.

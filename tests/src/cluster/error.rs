@@ -36,10 +36,18 @@ impl Error {
         self
     }
 
-    /// Adds the last lines of `text`.
+    /// Adds `text` before what was said so far, and keeps the last lines.
     #[must_use]
     pub fn output(mut self, text: &str) -> Self {
-        self.log = Some(tail(text));
+        let said = self.log.unwrap_or_default();
+        self.log = Some(tail(&format!("{}\n{said}", text.trim_end())));
+        self
+    }
+
+    /// Adds what the reader can do about it, unless that is known already.
+    #[must_use]
+    pub fn or_cure(mut self, cure: impl Into<String>) -> Self {
+        self.cure.get_or_insert_with(|| cure.into());
         self
     }
 
@@ -84,6 +92,6 @@ impl<T, E: fmt::Display> Doing<T> for std::result::Result<T, E> {
 }
 
 fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::error::{Doing, Error, Result};
+use super::error::{Doing, Result};
 use super::{binaries, node, run};
 use crate::{progress, project_root};
 
@@ -43,6 +43,12 @@ impl Kind {
             Self::Webhook => format!("docker.io/active-passive/webhook:{VERSION}"),
             Self::ExampleApp => "docker.io/active-passive/example-app:demo".into(),
         }
+    }
+
+    /// Last part of its name, which is also its cargo package and its target of the Dockerfile.
+    #[must_use]
+    pub fn package(self) -> &'static str {
+        self.build().package
     }
 
     fn build(self) -> Build {
@@ -97,12 +103,6 @@ pub async fn build(kinds: &[Kind]) -> Result<Vec<Image>> {
     let mut images = Vec::new();
     for kind in kinds {
         let image = build_one(*kind).await?;
-        progress::line(&format!(
-            "image {}: binary {}, archive {}",
-            image.name,
-            megabytes(image.binary_bytes),
-            megabytes(image.archive_bytes)
-        ));
         images.push(image);
     }
     Ok(images)
@@ -161,7 +161,7 @@ pub(crate) async fn pause() -> Result<PathBuf> {
 /// Compiles a package to a static program and returns its path.
 async fn compile(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
     let triple = triple();
-    let step = progress::step(format!("compiling {package} for {triple}"));
+    let step = progress::brief(format!("compiling {package} for {triple}"));
     add_target(&triple).await?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
@@ -208,39 +208,34 @@ async fn pack(package: &str, name: &str, archive: &Path) -> Result<()> {
     fs::create_dir_all(folder).doing(|| format!("create {}", folder.display()))?;
     // A storage of its own: builds at the same time do not meet, and nothing is left behind.
     let storage = folder.join(format!("{package}-{}.partial", std::process::id()));
-    let partial = storage.join("archive.tar");
-    let packed = async {
-        let mut bud = buildah(&storage);
-        bud.args([
-            "bud",
-            "--isolation",
-            "chroot",
-            "--timestamp",
-            "0",
-            "--target",
-            package,
-        ])
-        .args([
-            "--build-arg",
-            &format!("TARGET={}", triple()),
-            "--tag",
-            name,
-            ".",
-        ]);
-        run::output(&action, bud, PACK_DEADLINE_MS).await?;
-        let mut push = buildah(&storage);
-        push.args([
-            "push",
-            name,
-            &format!("oci-archive:{}:{name}", partial.display()),
-        ]);
-        run::output(&action, push, PACK_DEADLINE_MS).await?;
-        fs::rename(&partial, archive).doing(|| action.clone())
-    };
-    let result = packed.await;
-    fs::remove_dir_all(&storage)
-        .map_err(|error| Error::new(action.clone(), error))
-        .and(result)
+    let storage = binaries::Partial(storage);
+    let partial = storage.0.join("archive.tar");
+    let mut bud = buildah(&storage.0);
+    bud.args([
+        "bud",
+        "--isolation",
+        "chroot",
+        "--timestamp",
+        "0",
+        "--target",
+        package,
+    ])
+    .args([
+        "--build-arg",
+        &format!("TARGET={}", triple()),
+        "--tag",
+        name,
+        ".",
+    ]);
+    run::output(&action, bud, PACK_DEADLINE_MS).await?;
+    let mut push = buildah(&storage.0);
+    push.args([
+        "push",
+        name,
+        &format!("oci-archive:{}:{name}", partial.display()),
+    ]);
+    run::output(&action, push, PACK_DEADLINE_MS).await?;
+    fs::rename(&partial, archive).doing(|| action.clone())
 }
 
 fn buildah(storage: &Path) -> Command {
@@ -267,8 +262,4 @@ fn hash(content: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     hasher.finish()
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
 }

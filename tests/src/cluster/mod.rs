@@ -4,6 +4,7 @@
 //! `namespace` for what keeps them from outliving their owner. Any number of clusters may run at
 //! the same time.
 
+mod admin;
 mod audit;
 mod binaries;
 mod cgroup;
@@ -35,6 +36,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tokio::process::Command;
 
+pub use admin::Kube;
 pub use audit::{AuditEvent, AuditLog};
 pub use binaries::Binaries;
 pub use error::{Doing, Error, Result};
@@ -45,7 +47,6 @@ pub use packages::ensure as ensure_packages;
 use crate::progress;
 use machine::Machine;
 
-const COMMAND_DEADLINE_MS: u64 = 120_000;
 const STOP_DEADLINE_MS: u64 = 20_000;
 const STOP_POLL_MS: u64 = 20;
 
@@ -74,9 +75,8 @@ impl Default for ClusterOptions {
 pub struct Cluster {
     id: String,
     folder: PathBuf,
-    kubeconfig: PathBuf,
+    kube: Kube,
     binaries: Binaries,
-    client: kube::Client,
     hub: Machine,
     nodes: Vec<Machine>,
     api_server_arguments: Vec<String>,
@@ -152,16 +152,22 @@ impl Cluster {
         &self.id
     }
 
+    /// Client, kubectl and helm of its administrator.
+    #[must_use]
+    pub fn kube(&self) -> &Kube {
+        &self.kube
+    }
+
     /// Administrator's kubeconfig, for this machine.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+        self.kube.kubeconfig()
     }
 
     /// Administrator's client.
     #[must_use]
     pub fn client(&self) -> kube::Client {
-        self.client.clone()
+        self.kube.client()
     }
 
     /// Programs of Kubernetes.
@@ -215,42 +221,20 @@ impl Cluster {
         Ok(self.node(node)?.1.command(program))
     }
 
-    /// Runs kubectl as administrator and returns what it printed.
+    /// As [`Kube::kubectl`].
     ///
     /// # Errors
     /// If it fails, with its output.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        self.kubectl_with_input(args, "").await
+        self.kube.kubectl(args).await
     }
 
-    /// Like [`Self::kubectl`], with `input` for `-f -`.
+    /// As [`Kube::kubectl_with_input`].
     ///
     /// # Errors
     /// If it fails, with its output.
     pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<String> {
-        let mut command = Command::new(self.binaries.path("kubectl"));
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        let action = format!("run kubectl {}", args.join(" "));
-        run::output_with_input(&action, command, input, COMMAND_DEADLINE_MS).await
-    }
-
-    /// Runs helm as administrator and returns what it printed.
-    ///
-    /// # Errors
-    /// If it fails, with its output.
-    pub async fn helm(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(self.binaries.path("helm"));
-        let home = self.folder.join("helm");
-        for (variable, folder) in [
-            ("HELM_CACHE_HOME", "cache"),
-            ("HELM_CONFIG_HOME", "config"),
-            ("HELM_DATA_HOME", "data"),
-        ] {
-            command.env(variable, home.join(folder));
-        }
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        let action = format!("run helm {}", args.join(" "));
-        run::output(&action, command, COMMAND_DEADLINE_MS).await
+        self.kube.kubectl_with_input(args, input).await
     }
 
     /// Cuts a node off from everything else: a partition, its containers run on.
@@ -332,7 +316,7 @@ impl Cluster {
         self.hub
             .start(&self.binaries, control_plane::API_SERVER, arguments)
             .await?;
-        ready::api_server(&self.client, &self.hub).await
+        ready::api_server(&self.client(), &self.hub).await
     }
 
     /// Lets the cluster outlive this process; [`Self::end`] ends it.

@@ -6,9 +6,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use futures_util::future::{try_join, try_join_all};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-
 use super::binaries::Binaries;
 use super::control_plane::{self, API_SERVER};
 use super::error::{Doing, Error, Result};
@@ -17,9 +14,10 @@ use super::network::{API_PORT, HUB_ADDRESS, NODES_MAX};
 use super::pki::Pki;
 use super::state::{self, HUB, Record};
 use super::{
-    Cluster, ClusterOptions, Keeper, containers, helper, images, keeper, limits, namespace,
+    Cluster, ClusterOptions, Keeper, Kube, containers, helper, images, keeper, limits, namespace,
     network, node, ready, relay,
 };
+use futures_util::future::{try_join, try_join_all};
 
 /// Folder of the logs, in the folder of the cluster.
 pub(crate) const LOGS: &str = "logs";
@@ -55,9 +53,9 @@ pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Resul
         api_server_arguments: Vec::new(),
     };
     let mut start = Start::new(binaries, folder, record)?;
-    let client = start.start_api(&options.api_server_args).await?;
+    let kube = start.start_api(&options.api_server_args).await?;
     start
-        .start_rest(&client, &pause, &options.controller_manager_args)
+        .start_rest(&kube.client(), &pause, &options.controller_manager_args)
         .await?;
     let Start {
         binaries,
@@ -69,10 +67,9 @@ pub(crate) async fn start(binaries: Binaries, options: &ClusterOptions) -> Resul
     } = start;
     Ok(Cluster {
         id: record.id,
-        kubeconfig: folder.join(KUBECONFIG),
         folder,
+        kube,
         binaries,
-        client,
         hub,
         nodes,
         api_server_arguments: record.api_server_arguments,
@@ -173,7 +170,7 @@ impl Start {
     }
 
     /// Starts etcd and the API server, which become ready later.
-    async fn start_api(&mut self, extra: &[String]) -> Result<kube::Client> {
+    async fn start_api(&mut self, extra: &[String]) -> Result<Kube> {
         let Self {
             binaries,
             folder,
@@ -198,7 +195,7 @@ impl Start {
         pki.issue(ADMIN, &[("O", "system:masters"), ("CN", ADMIN)], &[])?;
         let kubeconfig = folder.join(KUBECONFIG);
         pki.write_kubeconfig(ADMIN, &kubeconfig, &format!("https://127.0.0.1:{port}"))?;
-        client(&kubeconfig).await
+        kube(folder, binaries).await
     }
 
     /// Starts everything else and waits until all of it is ready.
@@ -257,14 +254,12 @@ pub(crate) async fn attach(binaries: Binaries, id: Option<&str>) -> Result<Clust
     };
     let folder = state::folder(id);
     let record = Record::read(&folder)?;
-    let kubeconfig = folder.join(KUBECONFIG);
     Ok(Cluster {
-        client: client(&kubeconfig).await?,
+        kube: kube(&folder, &binaries).await?,
         hub: machine(&folder, &record, HUB)?,
         nodes: machines(&folder, &record)?,
         id: record.id,
         folder,
-        kubeconfig,
         binaries,
         api_server_arguments: record.api_server_arguments,
         keeper: None,
@@ -290,14 +285,11 @@ fn machine(folder: &Path, record: &Record, name: &str) -> Result<Machine> {
     })
 }
 
-async fn client(kubeconfig: &Path) -> Result<kube::Client> {
-    let action = || format!("make a client from {}", kubeconfig.display());
-    let file = Kubeconfig::read_from(kubeconfig).doing(action)?;
-    let options = KubeConfigOptions::default();
-    let mut config = kube::Config::from_custom_kubeconfig(file, &options)
-        .await
-        .doing(action)?;
-    // A test says itself what it tries again.
-    config.default_retry = false;
-    kube::Client::try_from(config).doing(action)
+async fn kube(folder: &Path, binaries: &Binaries) -> Result<Kube> {
+    Kube::open(
+        &folder.join(KUBECONFIG),
+        binaries.clone(),
+        folder.join("helm"),
+    )
+    .await
 }

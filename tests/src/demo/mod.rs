@@ -1,216 +1,156 @@
 //! `make demo`: a real cluster, one active pod moving around, and what its clients notice.
 
+mod elsewhere;
 mod events;
-pub mod screen;
+mod failure;
+mod own;
+mod screen;
+mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use kube::ResourceExt;
+use common::shutdown::Shutdown;
+use nix::unistd::{AccessFlags, access};
 
-use crate::clock;
-use crate::cluster::{Cluster, ClusterOptions, Doing, Error, Result};
-use crate::observe::{Change, Verdict};
-use crate::scene::{self, Active, Scene};
-use screen::{Screen, Tone, duration};
+pub use elsewhere::Elsewhere;
+pub use failure::Failure;
+
+use crate::cluster::{Cluster, Doing, Error, Kube, Result};
+use crate::observe::Verdict;
+use crate::progress;
+use crate::scene::{Scene, Source};
+use events::{Event, Play};
+use failure::InStep;
+use screen::Screen;
+use show::Performed;
 
 /// Namespace of the example.
-const NAMESPACE: &str = "demo";
+const NAMESPACE: &str = "active-passive-demo";
 /// Group, Service, Deployment and container of the example.
 const GROUP: &str = "web";
 /// Replicas of the example.
 const REPLICAS: usize = 3;
+const JSON_CURE: &str = "name a file in a folder that can be written: make demo JSON=FILE";
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Leave the cluster running.
+    /// Leave the cluster, or what was installed, running.
     pub keep: bool,
     /// Write the summary for programs there.
     pub json: Option<PathBuf>,
+    /// Use this cluster instead of one of its own.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// Runs the whole demo.
 ///
 /// # Errors
-/// With the step that failed, the end of its log and the cure.
-pub async fn run(options: &Options) -> Result<()> {
+/// With the step that failed, the end of its log and the cure; or if a signal ended it.
+pub async fn run(options: &Options) -> Result<(), Failure> {
+    let registered = Shutdown::register().doing(|| "register for signals".into());
+    let mut shutdown = registered.in_step("start", "run it on Linux")?;
+    if let Some(path) = &options.json {
+        check_json(path).in_step("look where JSON goes", JSON_CURE)?;
+    }
     let screen = Screen::new();
-    screen.heading("active-passive: one pod of three serves");
-    let cluster = start(screen).await?;
-    let result = play(screen, &cluster, options).await;
-    if options.keep {
-        screen.heading("The cluster stays");
-        screen.line(format!(
-            "export KUBECONFIG={}",
-            cluster.kubeconfig().display()
-        ));
-        screen.line(screen.paint(Tone::Dim, "make down ends it"));
-        cluster.keep()?;
-    } else {
-        cluster.stop()?;
+    screen.heading("active-passive: of three pods one serves, and another one follows it");
+    if let Some(elsewhere) = &options.elsewhere {
+        return Box::pin(elsewhere::run(screen, elsewhere, options, &mut shutdown)).await;
     }
-    result
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => Err(Failure::Interrupted),
+        result = Box::pin(own::run(screen, options)) => result,
+    }
 }
 
-async fn start(screen: Screen) -> Result<Cluster> {
-    let start_ms = clock::now_ms();
-    let cluster = Cluster::start(ClusterOptions {
-        nodes: 2,
-        ..Default::default()
-    })
-    .await?;
-    let version = cluster
-        .client()
-        .apiserver_version()
-        .await
-        .doing(|| "ask for a version".into())?;
-    let took = duration(clock::now_ms() - start_ms);
-    screen.fact(
-        "kubernetes",
-        format!("{}, 2 nodes ({took})", version.git_version),
-    );
-    Ok(cluster)
+/// Finds out now what would fail after a minute.
+fn check_json(path: &Path) -> Result<()> {
+    let action = || format!("write {}", path.display());
+    if path.is_dir() {
+        return Err(Error::new(action(), "it is a folder"));
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = parent.unwrap_or_else(|| Path::new("."));
+    access(folder, AccessFlags::W_OK)
+        .map_err(|errno| Error::new(action(), format!("{}: {}", folder.display(), errno.desc())))
 }
 
-async fn play(screen: Screen, cluster: &Cluster, options: &Options) -> Result<()> {
-    let start_ms = clock::now_ms();
-    let images = scene::install(cluster, &[]).await?;
-    for image in images {
-        let kilobytes = image.archive_bytes / 1_000;
-        screen.fact("image", format!("{} ({kilobytes} kB)", image.name));
-    }
-    screen.fact(
-        "chart",
-        format!("installed ({})", duration(clock::now_ms() - start_ms)),
-    );
-    let start_ms = clock::now_ms();
-    cluster.kubectl(&["create", "namespace", NAMESPACE]).await?;
-    let mut scene = Scene::open(cluster, NAMESPACE, GROUP, &Scene::example()?, REPLICAS).await?;
-    let took = duration(clock::now_ms() - start_ms);
+/// Applies the example and waits until it has settled.
+async fn applied<'a>(
+    screen: Screen,
+    kube: &'a Kube,
+    source: Source<'a>,
+    manifest: &str,
+) -> Result<Scene<'a>> {
+    let step = progress::step("applying deploy/examples/web.yaml, until one of 3 pods is active");
+    kube.kubectl(&["create", "namespace", NAMESPACE]).await?;
+    let scene = Scene::open_at(kube, source, NAMESPACE, GROUP, manifest, REPLICAS).await?;
+    step.done();
     screen.fact(
         "example",
-        format!("deploy/examples/web.yaml, settled ({took})"),
+        format!("deploy/examples/web.yaml in {NAMESPACE}"),
     );
     let address = scene.address().await?;
-    screen.fact(
-        "requests",
-        format!("200/s to Service {GROUP} ({address}), 300 ms each at most"),
-    );
-    let mut verdicts = Vec::new();
-    for event in events::ALL {
-        show_pods(screen, &scene).await?;
-        screen.heading(event.title());
-        let verdict = event.perform(&mut scene).await?;
-        show_verdict(screen, &verdict);
-        verdicts.push(verdict);
+    let requests = format!("200/s to Service {GROUP} ({address}), each given up after 300 ms");
+    screen.fact("requests", requests);
+    Ok(scene)
+}
+
+/// Where events are performed.
+struct Stage<'a> {
+    screen: Screen,
+    scene: Scene<'a>,
+    /// The cluster, if its nodes can be reached.
+    cluster: Option<&'a Cluster>,
+}
+
+/// Performs the events, shows what they did, and writes it down.
+async fn play(mut stage: Stage<'_>, events: &[Event], options: &Options) -> Result<(), Failure> {
+    let screen = stage.screen;
+    let mut all = Vec::new();
+    for event in events {
+        let performed = perform(&mut stage, *event).await;
+        let cure = "try again; if it stays so, KEEP=1 leaves the cluster to be looked at";
+        all.push(performed.in_step(event.title(), cure)?);
     }
-    show_pods(screen, &scene).await?;
-    show_summary(screen, &verdicts);
+    let shown = show::pods(screen, &stage.scene).await;
+    shown.in_step("list the pods", "try again")?;
+    show::summary(screen, &all);
     if let Some(path) = &options.json {
-        let action = || format!("write {}", path.display());
-        let text = serde_json::to_string_pretty(&verdicts).doing(action)?;
-        std::fs::write(path, text + "\n").map_err(|error| {
-            Error::new(action(), error)
-                .cure("name a file in a folder that exists: make demo JSON=FILE")
-        })?;
+        write_json(path, &all).in_step("write JSON", JSON_CURE)?;
+        screen.note(format!("the same for programs: {}", path.display()));
     }
     Ok(())
 }
 
-async fn show_pods(screen: Screen, scene: &Scene<'_>) -> Result<()> {
-    let timeline = scene.watcher.timeline();
-    let now_ms = clock::now_ms();
-    let mut pods = scene.pods().await?;
-    pods.sort_by_key(ResourceExt::name_any);
-    let rows: Vec<Vec<(Tone, String)>> = pods
-        .iter()
-        .map(|pod| {
-            let uid = pod.uid().unwrap_or_default();
-            let mut role = (false, now_ms);
-            for event in timeline.since(0) {
-                if let Change::Label {
-                    uid: of, active, ..
-                } = &event.change
-                    && *of == uid
-                    && (role.1 == now_ms || *active != role.0)
-                {
-                    role = (*active, event.at_ms);
-                }
-            }
-            let (tone, name) = if role.0 {
-                (Tone::Good, "active")
-            } else {
-                (Tone::Plain, "passive")
-            };
-            let ready = if scene::is_ready(pod) { "yes" } else { "no" };
-            vec![
-                (tone, pod.name_any()),
-                (Tone::Plain, scene::node(pod)),
-                (tone, name.to_owned()),
-                (Tone::Plain, ready.to_owned()),
-                (Tone::Plain, duration(now_ms - role.1)),
-            ]
-        })
-        .collect();
-    screen.line("");
-    screen.table(&["POD", "NODE", "ROLE", "READY", "SINCE"], &rows);
-    Ok(())
-}
-
-fn show_verdict(screen: Screen, verdict: &Verdict) {
-    match verdict.new_active_ms {
-        Some(ms) => screen.fact("new active pod", format!("after {}", duration(ms))),
-        None => screen.fact("new active pod", "none: the role stayed"),
-    }
-    let failed = format!("{} failed of {}", verdict.failed, verdict.requests);
-    let tone = if verdict.failed == 0 {
-        Tone::Good
-    } else {
-        Tone::Bad
+async fn perform(stage: &mut Stage<'_>, event: Event) -> Result<Performed> {
+    let screen = stage.screen;
+    show::pods(screen, &stage.scene).await?;
+    screen.heading(event.title());
+    let mut play = Play {
+        screen,
+        scene: &mut stage.scene,
+        cluster: stage.cluster,
+        trigger_ms: 0,
     };
-    screen.fact("requests", screen.paint(tone, failed));
-    screen.fact("longest gap", duration(verdict.longest_gap_ms));
-    screen.fact(
-        "not active",
-        format!("{} answers from such a pod", verdict.answers_not_active),
-    );
+    let performed = match play.perform(event).await {
+        Ok(performed) => performed,
+        Err(error) => {
+            let seen = stage.scene.kube.describe(NAMESPACE).await;
+            return Err(error.output(&seen));
+        }
+    };
+    show::figures(screen, &performed);
+    Ok(performed)
 }
 
-fn show_summary(screen: Screen, verdicts: &[Verdict]) {
-    screen.heading("Summary");
-    let rows: Vec<Vec<(Tone, String)>> = verdicts
-        .iter()
-        .map(|verdict| {
-            let tone = |count: usize| if count == 0 { Tone::Good } else { Tone::Bad };
-            let moved = verdict
-                .new_active_ms
-                .map_or_else(|| "stayed".to_owned(), duration);
-            vec![
-                (Tone::Plain, verdict.event.clone()),
-                (Tone::Plain, moved),
-                (
-                    tone(verdict.failed),
-                    format!("{} of {}", verdict.failed, verdict.requests),
-                ),
-                (Tone::Plain, duration(verdict.longest_gap_ms)),
-                (
-                    tone(verdict.answers_not_active),
-                    verdict.answers_not_active.to_string(),
-                ),
-            ]
-        })
-        .collect();
-    let headings = [
-        "EVENT",
-        "NEW ACTIVE AFTER",
-        "FAILED REQUESTS",
-        "LONGEST GAP",
-        "NOT ACTIVE",
-    ];
-    screen.table(&headings, &rows);
-}
-
-/// Who is active, in words.
-fn whom(active: &Active) -> String {
-    format!("{} on {}", active.name, active.node)
+fn write_json(path: &Path, all: &[Performed]) -> Result<()> {
+    let action = || format!("write {}", path.display());
+    let verdicts: Vec<&Verdict> = all.iter().map(|performed| &performed.verdict).collect();
+    let text = serde_json::to_string_pretty(&verdicts).doing(action)?;
+    std::fs::write(path, text + "\n").doing(action)
 }

@@ -3,12 +3,16 @@
 use std::fmt::Display;
 use std::io::IsTerminal;
 
+use crate::progress;
+
 /// Width of the column that names steps and figures.
-const NAME_CHARS: usize = 18;
+const NAME_CHARS: usize = 15;
+/// Width of a time since the trigger of an event.
+const TIME_CHARS: usize = 7;
 
 /// How a text is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(super) enum Tone {
     /// Neither good nor bad.
     Plain,
     /// As promised.
@@ -23,13 +27,13 @@ pub enum Tone {
 
 /// Standard output, with or without colours.
 #[derive(Debug, Clone, Copy)]
-pub struct Screen {
+pub(super) struct Screen {
     colours: bool,
 }
 
 impl Screen {
     /// Colours on a terminal, unless NO_COLOR is set.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none();
         Self {
             colours: wanted && std::io::stdout().is_terminal(),
@@ -37,7 +41,7 @@ impl Screen {
     }
 
     /// `text` in its tone.
-    pub fn paint(self, tone: Tone, text: impl Display) -> String {
+    pub(super) fn paint(self, tone: Tone, text: impl Display) -> String {
         let code = match tone {
             Tone::Plain => return text.to_string(),
             Tone::Good => "32",
@@ -53,25 +57,36 @@ impl Screen {
     }
 
     /// A line of its own.
-    pub fn line(self, text: impl Display) {
+    pub(super) fn line(self, text: impl Display) {
+        progress::leave();
         println!("{text}");
     }
 
+    /// Something less important.
+    pub(super) fn note(self, text: impl Display) {
+        self.line(format!("  {}", self.paint(Tone::Dim, text)));
+    }
+
+    /// Something that happens now, `elapsed_ms` after an event began.
+    pub(super) fn moment(self, elapsed_ms: u64, what: impl Display) {
+        let seconds = format!("{}.{} s", elapsed_ms / 1_000, elapsed_ms % 1_000 / 100);
+        let time = self.paint(Tone::Dim, format!("{seconds:>TIME_CHARS$}"));
+        self.line(format!("  {time}  {what}"));
+    }
+
     /// A heading after an empty line.
-    pub fn heading(self, text: impl Display) {
-        println!("\n{}", self.paint(Tone::Bold, text));
+    pub(super) fn heading(self, text: impl Display) {
+        self.line(format!("\n{}", self.paint(Tone::Bold, text)));
     }
 
     /// A name and what there is to say about it.
-    pub fn fact(self, name: &str, text: impl Display) {
-        println!(
-            "  {} {text}",
-            self.paint(Tone::Dim, format!("{name:<NAME_CHARS$}"))
-        );
+    pub(super) fn fact(self, name: &str, text: impl Display) {
+        let name = self.paint(Tone::Dim, format!("{name:<NAME_CHARS$}"));
+        self.line(format!("  {name} {text}"));
     }
 
     /// A table with a heading row.
-    pub fn table(self, headings: &[&str], rows: &[Vec<(Tone, String)>]) {
+    pub(super) fn table(self, headings: &[&str], rows: &[Vec<(Tone, String)>]) {
         let widths: Vec<usize> = headings
             .iter()
             .enumerate()
@@ -92,13 +107,13 @@ impl Screen {
             .iter()
             .zip(&widths)
             .map(|(text, width)| cell(Tone::Dim, text, *width));
-        println!("  {}", heads.collect::<String>().trim_end());
+        self.line(format!("  {}", heads.collect::<String>().trim_end()));
         for row in rows {
             let cells = row
                 .iter()
                 .zip(&widths)
                 .map(|((tone, text), width)| cell(*tone, text, *width));
-            println!("  {}", cells.collect::<String>().trim_end());
+            self.line(format!("  {}", cells.collect::<String>().trim_end()));
         }
     }
 }
@@ -110,7 +125,7 @@ impl Default for Screen {
 }
 
 /// Milliseconds as people read them: `43 ms`, `15.2 s`.
-pub fn duration(ms: u64) -> String {
+pub(super) fn duration(ms: u64) -> String {
     if ms < 1_000 {
         format!("{ms} ms")
     } else {

@@ -131,6 +131,33 @@ impl Timeline {
         })
     }
 
+    /// Milliseconds from the first sight of the deletion of the pod with `old_uid`, from `from_ms`
+    /// on, to the first moment at which `service` selects another pod.
+    pub fn chosen_after(&self, service: &str, old_uid: &str, from_ms: u64) -> Option<u64> {
+        let doomed = self
+            .since(from_ms)
+            .find(|event| matches!(&event.change, Change::Terminating { uid } if uid == old_uid))?;
+        let (routed_ms, _) = self.first_other_route(service, old_uid, from_ms)?;
+        Some(routed_ms.saturating_sub(doomed.at_ms))
+    }
+
+    /// Whether the pod with this uid carries the active label, and since when; `None` for a pod
+    /// that was never seen.
+    pub fn role(&self, uid: &str) -> Option<(bool, u64)> {
+        let mut role: Option<(bool, u64)> = None;
+        for event in &self.events {
+            if let Change::Label {
+                uid: of, active, ..
+            } = &event.change
+                && of == uid
+                && role.is_none_or(|(before, _)| before != *active)
+            {
+                role = Some((*active, event.at_ms));
+            }
+        }
+        role
+    }
+
     /// Fewest and most pods that carried the active label at any resourceVersion from `from_ms` to
     /// `to_ms`, the state at `from_ms` included.
     pub fn labelled_range(&self, from_ms: u64, to_ms: u64) -> (usize, usize) {
@@ -276,6 +303,8 @@ mod tests {
                 },
             ),
         ]);
+        assert_eq!(seen.role("a"), Some((false, 11)));
+        assert_eq!(seen.role("c"), None);
         assert_eq!(seen.labelled_range(5, 15), (1, 2));
         assert_eq!(seen.labelled_range(5, 30), (0, 2));
         assert_eq!(seen.labelled_range(12, 15), (1, 1));

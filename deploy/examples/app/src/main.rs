@@ -1,82 +1,36 @@
-//! Answers every GET with the name of its pod, so that a client sees who serves it.
-//!
-//! On SIGTERM it closes its listener at once, as many programs do. Whether a client notices is
-//! then up to whoever routes the traffic.
+//! Without arguments: the app. `load OPTIONS`: the client, its options as JSON; it prints a line
+//! of JSON a request until SIGTERM.
 
 use std::env;
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::io::stdout;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use common::shutdown::Shutdown;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-const PORT: u16 = 8080;
-const CONNECTIONS_MAX: usize = 1024;
-const REQUEST_BYTES_MAX: usize = 8 * 1024;
-const REQUEST_MS: u64 = 2_000;
-/// How long requests in flight may take after SIGTERM.
-const FINISH_MS: u64 = 100;
+use example_app::load::{self, LoadOptions};
+use example_app::serve::{self, PORT};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let mut shutdown = Shutdown::register().context("register for signals")?;
-    let name = env::var("POD_NAME").context("read POD_NAME")?;
-    let port = match env::var("PORT") {
-        Ok(port) => port.parse().with_context(|| format!("read PORT={port}"))?,
-        Err(_) => PORT,
-    };
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
-        .await
-        .with_context(|| format!("listen on port {port}"))?;
-    let mut requests = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.requested() => break,
-            Some(_) = requests.join_next() => {}
-            // A connection that fails while it is accepted is the client's loss.
-            Ok((stream, _)) = listener.accept(), if requests.len() < CONNECTIONS_MAX => {
-                let answer = answer(stream, name.clone());
-                requests.spawn(timeout(Duration::from_millis(REQUEST_MS), answer));
-            }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            let name = env::var("POD_NAME").context("read POD_NAME")?;
+            let port = match env::var("PORT") {
+                Ok(port) => port.parse().with_context(|| format!("read PORT={port}"))?,
+                Err(_) => PORT,
+            };
+            let served = serve::run(&name, port, shutdown.requested()).await;
+            served.with_context(|| format!("listen on port {port}"))
         }
-    }
-    drop(listener);
-    let finish = async { while requests.join_next().await.is_some() {} };
-    // Whatever has not finished by then is cut off.
-    timeout(Duration::from_millis(FINISH_MS), finish)
-        .await
-        .unwrap_or_default();
-    Ok(())
-}
-
-/// One request a connection.
-async fn answer(mut stream: TcpStream, name: String) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 1024];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        let size = stream.read(&mut buffer).await?;
-        if size == 0 || request.len() + size > REQUEST_BYTES_MAX {
-            return Ok(());
+        ["load", options] => {
+            let options: LoadOptions = serde_json::from_str(options)
+                .with_context(|| format!("read the options {options}"))?;
+            let (clock, mut out) = (load::wall_ms, stdout());
+            load::run(&options, clock, shutdown.requested(), &mut out)
+                .await
+                .context("send requests")
         }
-        request.extend_from_slice(&buffer[..size]);
+        _ => bail!("usage: example-app [load OPTIONS]"),
     }
-    let (status, body) = if request.starts_with(b"GET /healthz ") {
-        ("200 OK", "ok\n".to_string())
-    } else if request.starts_with(b"GET ") {
-        ("200 OK", format!("{name}\n"))
-    } else {
-        ("405 Method Not Allowed", "GET only\n".to_string())
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.shutdown().await
 }
