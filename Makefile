@@ -1,17 +1,41 @@
-# Everything runs through cargo; these are the short names.
+# Everything runs through cargo; these are the short names. `make` alone lists them.
 # Variables on the command line (make demo KEEP=1) reach the programs as their environment.
 
-.PHONY: demo test down
+.DEFAULT_GOAL := help
+.PHONY: help demo test sim docs down
 
-# Watch a real Kubernetes move one active pod around. KEEP=1 leaves the cluster running.
-demo:
-	@cargo run --quiet --locked -p tests --bin demo
+RUN := cargo run --quiet --locked --package tests --bin
+
+help:
+	@awk '/^# / { text = text "\n   " substr($$0, 2) } \
+	  /^[a-z]+:/ && !/^help:/ && text { sub(/:.*/, ""); print "make " $$0 text; text = "" } \
+	  !/^# / { text = "" }' Makefile
+
+# Watch a real Kubernetes move one active pod around. KEEP=1 leaves the cluster running,
+# JSON=FILE writes the summary for programs too. CLUSTER=<kubeconfig file> IMAGES=<prefix> uses
+# that cluster and these images instead, and asks first (YES=1 answers).
+demo: .cargo
+	@$(RUN) demo
 
 # Format, lints, unit and simulated tests, and the tests on a real cluster. ONLY=name runs what
 # matches, SKIP_CLUSTER=1 leaves the real cluster out.
-test:
-	@cargo run --quiet --locked -p tests --bin verify
+test: .cargo
+	@$(RUN) verify
 
-# End every cluster that was left running.
-down:
-	@cargo run --quiet --locked -p tests --bin cluster -- down --all
+# Play the simulated world: SCENARIO=name SEED=7 shows one run, SEED=0..1000 plays many.
+# Without SCENARIO it lists the scenarios.
+sim: .cargo
+	@$(RUN) sim -- $(SCENARIO) $(SEED)
+
+# Write docs/annotations.md anew from the contract.
+docs: .cargo
+	@UPDATE=1 cargo test --quiet --locked --package common
+
+# End the cluster ID=..., or every cluster of this machine that was left running.
+down: .cargo
+	@$(RUN) cluster -- down $(if $(ID),$(ID),--all)
+
+.PHONY: .cargo
+.cargo:
+	@command -v cargo > /dev/null || \
+	  { echo "cargo is missing: install Rust with rustup, https://rustup.rs" >&2; exit 1; }
