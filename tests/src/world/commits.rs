@@ -55,12 +55,9 @@ impl World {
         }
     }
 
+    /// Whether no pod is left that says which terms there have been.
     fn no_terms(&self) -> bool {
         self.api.pods().all(|pod| pod.view.term.is_none())
-            && self
-                .api
-                .services()
-                .all(|service| service.view.term.is_none())
     }
 
     /// I3.

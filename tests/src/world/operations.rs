@@ -343,9 +343,11 @@ impl World {
                     service.view.selected = Some(uid);
                 })
             }
-            ServiceEdit::Leave { for_ms: 0 } => self
-                .api
-                .edit_service(NAME, |service| service.annotated = true),
+            ServiceEdit::Leave { for_ms: 0 } => self.api.edit_service(NAME, |service| {
+                // It comes back pointing wherever it pointed when it left.
+                service.by_hand = true;
+                service.annotated = true;
+            }),
             ServiceEdit::Leave { for_ms } => {
                 self.mark("service leaves", Met::ServiceLeft, None);
                 let back_us = self.now_us + for_ms * MS;
