@@ -20,10 +20,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Requests that may be held at a time: `/drain` and `/events`. Fewer than connections, so that
-/// probes always find one.
-const HELD_MAX: usize = 32;
-const _: () = assert!(HELD_MAX < crate::serve::CONNECTIONS_MAX);
+/// Streams of events at a time.
+const EVENTS_MAX: usize = 16;
+/// preStop hooks held at a time; counted apart, so that listeners never cost a pod its drain.
+const DRAINS_MAX: usize = 32;
+// Probes always find a connection.
+const _: () = assert!(EVENTS_MAX + DRAINS_MAX < crate::serve::CONNECTIONS_MAX);
 
 /// What the routes read. Cheap to clone.
 #[derive(Clone)]
@@ -33,7 +35,8 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) last_cycle: LastCycle,
-    pub(crate) held: Arc<Semaphore>,
+    pub(crate) listeners: Arc<Semaphore>,
+    pub(crate) drains: Arc<Semaphore>,
 }
 
 /// When the driver last completed a cycle. Cheap to clone.
@@ -59,14 +62,14 @@ impl App {
     ) -> Self {
         let last_cycle = LastCycle::default();
         last_cycle.set(clock.now());
-        let held = Arc::new(Semaphore::new(HELD_MAX));
         Self {
             config,
             states,
             clock,
             metrics,
             last_cycle,
-            held,
+            listeners: Arc::new(Semaphore::new(EVENTS_MAX)),
+            drains: Arc::new(Semaphore::new(DRAINS_MAX)),
         }
     }
 
@@ -89,15 +92,15 @@ impl App {
         let now = self.clock.now();
         self.states.borrow().leads(now)
     }
+}
 
-    /// The right to hold a request, if not too many are held.
-    fn hold(&self) -> Option<OwnedSemaphorePermit> {
-        self.held.clone().try_acquire_owned().ok()
-    }
+/// The right to hold a request, if not too many are held.
+fn hold(held: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    held.clone().try_acquire_owned().ok()
 }
 
 fn too_many() -> Response {
-    let message = format!("{HELD_MAX} requests are held already; try again later\n");
+    let message = "too many such requests are held already; try again later\n";
     (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
 }
 
@@ -153,7 +156,7 @@ async fn metrics(State(app): State<App>) -> Response {
 }
 
 async fn drain(State(app): State<App>) -> Response {
-    let Some(_held) = app.hold() else {
+    let Some(_held) = hold(&app.drains) else {
         return too_many();
     };
     let params = &app.config.params;
@@ -168,7 +171,7 @@ async fn drain(State(app): State<App>) -> Response {
 
 /// The present role, then each change of it.
 async fn events(State(app): State<App>) -> Response {
-    let Some(permit) = app.hold() else {
+    let Some(permit) = hold(&app.listeners) else {
         return too_many();
     };
     let changes = stream::unfold((app, None, permit), |(mut app, told, permit)| async move {

@@ -37,6 +37,7 @@ struct Status {
     phase: String,
     conditions: Option<Vec<Condition>>,
     container_statuses: Option<Vec<ContainerStatus>>,
+    init_container_statuses: Option<Vec<ContainerStatus>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -110,7 +111,19 @@ impl Pod {
             .iter()
             .filter(|c| containers.count(&c.name))
             .peekable();
-        counting.peek().is_some() && counting.all(|c| ready(&c.name)) && !self.node_is_lost()
+        counting.peek().is_some()
+            && counting.all(|c| ready(&c.name))
+            && self.sidecar_runs()
+            && !self.node_is_lost()
+    }
+
+    /// Nobody hands over to a pod whose sidecar cannot take it. Where the sidecar is no injected
+    /// one, its own container counts like the others.
+    fn sidecar_runs(&self) -> bool {
+        let mut statuses = self.status.init_container_statuses.iter().flatten();
+        statuses
+            .find(|status| status.name == contract::CONTAINER)
+            .is_none_or(|status| status.ready)
     }
 
     /// When a node stops reporting, the control plane takes the pod's condition Ready away and

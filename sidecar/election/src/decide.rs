@@ -93,6 +93,9 @@ impl Elector {
                 Intent::Lead
             };
         }
+        if self.app_may_run_on() {
+            return Intent::Leave;
+        }
         if self.has_stragglers(agenda) {
             return Intent::Lead;
         }
@@ -137,6 +140,14 @@ impl Elector {
         let evicted_soon = self.params.handover == Handover::Seamless
             && self.own_pod().is_some_and(|own| own.disrupted);
         unready_for_long || evicted_soon
+    }
+
+    /// SIGTERM for the sidecar alone (a failed probe) says nothing about the app. Exclusive keeps
+    /// the Lease then: the restarted sidecar takes it back, or it expires.
+    pub(crate) fn app_may_run_on(&self) -> bool {
+        self.params.handover == Handover::Exclusive
+            && self.terminated
+            && self.own_pod().is_some_and(|own| !own.terminating)
     }
 
     /// A draining or stopped holder.

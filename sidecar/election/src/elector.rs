@@ -169,7 +169,8 @@ impl Elector {
 
     /// After SIGTERM: whether the Lease must still be handed on. A paused one is left as it is.
     fn must_give_away(&self) -> bool {
-        self.holds_lease() && !self.lease.record().is_some_and(|record| record.paused)
+        let paused = self.lease.record().is_some_and(|record| record.paused);
+        self.holds_lease() && !paused && !self.app_may_run_on()
     }
 
     fn note_the_time(&mut self, now: Mono) {

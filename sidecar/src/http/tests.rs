@@ -176,7 +176,7 @@ async fn events_tell_changes_and_not_renewals() {
 #[tokio::test(start_paused = true)]
 async fn held_requests_are_bounded() {
     let fixture = fixture(leading_for(1_000_000));
-    let held: Vec<_> = (0..HELD_MAX)
+    let held: Vec<_> = (0..DRAINS_MAX)
         .map(|_| {
             let router = fixture.app.clone().router();
             let request = Request::get("/drain").body(Body::empty()).unwrap();

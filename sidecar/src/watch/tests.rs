@@ -368,6 +368,14 @@ async fn only_services_of_the_group_are_told_about_and_when_they_leave_it() {
         ],
     );
     let began = Instant::now();
+    for _ in 0..2 {
+        let none = scene.input().await;
+        assert_eq!(
+            none,
+            Input::ServicesListed(Vec::new()),
+            "as far as is allowed"
+        );
+    }
     let Input::ServicesListed(services) = scene.input().await else {
         panic!("no list")
     };
