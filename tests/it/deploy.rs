@@ -153,7 +153,7 @@ fn values_decide() {
             .matches("validationActions: [")
             .count()
     };
-    assert_eq!(fenced(&[]), 5);
+    assert_eq!(fenced(&[]), 6);
     assert_eq!(fenced(&["--set=fencing.mode=Off"]), 0);
     // What YAML makes of a bare Off in a file of values.
     assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 0);
@@ -164,7 +164,7 @@ fn values_decide() {
             "--set=fencing.exemptGroups={ops,sre}",
         ],
     );
-    assert_eq!(deny.matches("validationActions: [Deny]").count(), 5);
+    assert_eq!(deny.matches("validationActions: [Deny]").count(), 6);
     assert_eq!(deny.matches("g in ['ops','sre'])").count(), 3);
 
     let digest = format!("sha256:{}", "0".repeat(64));
