@@ -1,6 +1,7 @@
 //! Scenarios with a fixed meaning. Chance decides latencies and clocks only.
 
-use super::faults::{Operation, Target};
+use super::admission::Term;
+use super::faults::{Operation, Target, Weather};
 use super::scenario::{Plan, Scenario, Settings, Workload};
 use super::watch::Kind;
 use election::Handover::{self, Exclusive, Seamless};
@@ -152,6 +153,10 @@ pub(super) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "stray-terms",
+        plan: |_| stray_terms(),
+    },
+    Scenario {
         name: "switchover",
         plan: |_| usual(Seamless, Operation::Switchover(Some(Target::Standby(1)))),
     },
@@ -257,6 +262,37 @@ fn handover_lost(done: bool) -> Plan {
     let operations = vec![(0, lose), (10, Operation::Delete(Target::Leader))];
     Plan {
         settings: Settings::usual(Seamless),
+        bursts: vec![operations],
+    }
+}
+
+/// Terms and roles are edited while every second request fails: the leader may have to write pods
+/// before it could raise its own term.
+fn stray_terms() -> Plan {
+    let mut settings = Settings::usual(Seamless);
+    settings.rules.fencing = false;
+    let weather = Weather {
+        error: 500,
+        ..Weather::FAIR
+    };
+    let fail = Operation::Weather {
+        target: None,
+        weather,
+        for_ms: 8_000,
+    };
+    let edit = |standby, more, role| {
+        let target = Target::Standby(standby);
+        let term = Term::Number(more);
+        let edit_term = Operation::EditTerm { target, term };
+        [edit_term, Operation::EditRole { target, role }]
+    };
+    let edits = edit(0, 50, RoleLabel::Active)
+        .into_iter()
+        .chain(edit(1, 70, RoleLabel::Other));
+    let mut operations = vec![(0, fail)];
+    operations.extend(edits.map(|edit| (100, edit)));
+    Plan {
+        settings,
         bursts: vec![operations],
     }
 }
