@@ -198,7 +198,14 @@ impl Elector {
             Input::LeaseAbsent(version) => {
                 self.lease.see_absent(now, Some(version));
             }
-            Input::PodsListed(pods) => self.group.list_pods(pods),
+            Input::PodsListed(pods) => {
+                let known = self.own_pod().is_some();
+                self.group.list_pods(pods);
+                // It went while the watch was broken.
+                if known && self.own_pod().is_none() {
+                    self.drain_since = self.drain_since.or(Some(now));
+                }
+            }
             Input::PodSeen(pod) => self.group.see_pod(pod),
             Input::PodGone(uid) => {
                 self.group.lose_pod(&uid);
