@@ -176,6 +176,14 @@ async fn compile(package: &str, program: &str, profile: &str) -> Result<PathBuf>
         ])
         .args(["--target", &triple, "--target-dir"])
         .arg(target());
+    // What an outer cargo says of its own package would make build scripts run anew, and with them
+    // all that depends on them, at every change of the caller.
+    for (name, _) in std::env::vars_os() {
+        let of_cargo = name.to_string_lossy().starts_with("CARGO_");
+        if of_cargo && name != "CARGO_HOME" {
+            cargo.env_remove(name);
+        }
+    }
     run::output(&format!("compile {package}"), cargo, BUILD_DEADLINE_MS).await?;
     step.done();
     Ok(target().join(triple).join(profile).join(program))
