@@ -61,9 +61,15 @@ impl Elector {
         } else {
             Change::None
         };
+        let own_label = self.set_role(agenda, own, PodRole::Active, term);
+        if let Some(action) = [route, own_label].into_iter().find_map(Change::due) {
+            return Some(action);
+        }
+        if own.role != RoleLabel::Active {
+            // The own label has to wait for its retry: the others keep theirs until it is on.
+            return None;
+        }
         let stages = [
-            route,
-            self.set_role(agenda, own, PodRole::Active, term),
             self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active),
             self.strip_others(agenda, own, term, |_| true),
         ];
