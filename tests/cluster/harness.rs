@@ -275,7 +275,7 @@ async fn nothing_is_left_after_kill() -> Result<()> {
 }
 
 /// Whatever of a cluster can be seen from outside it.
-fn traces(id: &str, folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn traces(id: &str, folder: &Path) -> Result<Vec<String>> {
     let mut traces = Vec::new();
     if folder.exists() {
         traces.push(folder.display().to_string());

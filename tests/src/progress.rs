@@ -136,7 +136,11 @@ fn draw(text: &str) {
         Some(text) => (text, "\n"),
         None => (text, ""),
     };
-    eprint!("\r\x1b[K\x1b[2m{text}\x1b[0m{end}");
+    let (dim, plain) = match std::env::var_os("NO_COLOR") {
+        Some(_) => ("", ""),
+        None => ("\x1b[2m", "\x1b[0m"),
+    };
+    eprint!("\r\x1b[K{dim}{text}{plain}{end}");
 }
 
 /// Nobody panics while holding it.

@@ -26,7 +26,9 @@ impl Kube {
     /// If the file cannot be read or names no cluster.
     pub async fn open(kubeconfig: &Path, binaries: Binaries, home: PathBuf) -> Result<Self> {
         let action = || format!("make a client from {}", kubeconfig.display());
-        let file = Kubeconfig::read_from(kubeconfig).doing(action)?;
+        let file = Kubeconfig::read_from(kubeconfig)
+            .doing(action)
+            .map_err(|error| error.cure("name a kubeconfig file"))?;
         let options = KubeConfigOptions::default();
         let mut config = kube::Config::from_custom_kubeconfig(file, &options)
             .await

@@ -40,7 +40,8 @@ impl Error {
     #[must_use]
     pub fn output(mut self, text: &str) -> Self {
         let said = self.log.unwrap_or_default();
-        self.log = Some(tail(&format!("{}\n{said}", text.trim_end())));
+        let all = tail(&format!("{}\n{said}", text.trim_end()));
+        self.log = Some(all).filter(|all| !all.is_empty());
         self
     }
 
@@ -92,6 +93,6 @@ impl<T, E: fmt::Display> Doing<T> for std::result::Result<T, E> {
 }
 
 fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let lines: Vec<&str> = text.trim_start_matches('\n').trim_end().lines().collect();
     lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use common::shutdown::Shutdown;
 use tokio::sync::oneshot;
 
-use super::failure::{Failure, InStep};
+use super::failure::{Failure, InStep, unless_interrupted};
 use super::screen::Screen;
 use super::{NAMESPACE, Options, Stage, applied, events, play};
 use crate::cluster::images::Kind;
@@ -36,45 +36,54 @@ pub(super) async fn run(
     options: &Options,
     shutdown: &mut Shutdown,
 ) -> Result<(), Failure> {
-    let opened = tokio::select! {
-        biased;
-        () = shutdown.requested() => return Err(Failure::Interrupted),
-        opened = open(screen, elsewhere) => opened,
+    let opened = async {
+        let opened = open(screen, elsewhere, options.keep).await;
+        opened.in_step("use the cluster", LOOK)
     };
-    let kube = opened.in_step("use the cluster", LOOK)?;
-    let result = tokio::select! {
-        biased;
-        () = shutdown.requested() => Err(Failure::Interrupted),
-        result = show(screen, &kube, &elsewhere.images, options) => result,
-    };
+    let kube = unless_interrupted(shutdown, opened).await?;
+    let shown = Box::pin(show(screen, &kube, &elsewhere.images, options));
+    let result = unless_interrupted(shutdown, shown).await;
     if options.keep && !matches!(result, Err(Failure::Interrupted)) {
         screen.heading("What was installed stays. To remove it:");
         removal().iter().for_each(|line| screen.line(line));
         return result;
     }
     let step = progress::step("removing what was installed");
-    let removed = tokio::select! {
-        biased;
-        () = shutdown.requested() => Err(Error::new("remove all of it", "interrupted again")),
-        removed = remove(&kube) => removed,
+    let removed = async {
+        let removed = remove(&kube).await;
+        removed.in_step("remove what was installed", &removal().join("; "))
     };
-    removed.in_step("remove what was installed", &removal().join("; "))?;
-    step.done();
-    result
+    let removed = unless_interrupted(shutdown, removed).await;
+    match (&result, &removed) {
+        (_, Ok(())) => step.done(),
+        (_, Err(Failure::Interrupted)) => {
+            screen.heading("Not all that was installed has been removed. To remove it:");
+            removal().iter().for_each(|line| screen.line(line));
+        }
+        (Err(failure), Err(_)) => screen.line(failure),
+        (Ok(()), Err(_)) => {}
+    }
+    removed.and(result)
 }
 
 /// Shows what would be used, and asks.
-async fn open(screen: Screen, elsewhere: &Elsewhere) -> Result<Kube> {
+async fn open(screen: Screen, elsewhere: &Elsewhere, keep: bool) -> Result<Kube> {
     let kube = Kube::elsewhere(&elsewhere.kubeconfig).await?;
     let (context, server) = kube.destination()?;
     screen.fact("context", context);
     screen.fact("server", server);
     screen.fact("images", format!("{}/...", elsewhere.images));
-    let namespaces = format!("{SYSTEM_NAMESPACE} and {NAMESPACE}");
     screen.fact(
         "installs",
-        format!("namespaces {namespaces}, and removes them again"),
+        "charts/active-passive, with a webhook and policies for the cluster",
     );
+    let namespaces = format!("{SYSTEM_NAMESPACE} and {NAMESPACE}");
+    let again = if keep {
+        ""
+    } else {
+        ", and removes all of it again"
+    };
+    screen.fact("makes", format!("namespaces {namespaces}{again}"));
     if !elsewhere.yes {
         let action = "be allowed to use this cluster";
         if !std::io::stdin().is_terminal() {
@@ -160,6 +169,9 @@ async fn show(screen: Screen, kube: &Kube, images: &str, options: &Options) -> R
 }
 
 async fn remove(kube: &Kube) -> Result<()> {
+    // A namespace that is deleted looks for the end of its pods every now and then only.
+    let pods = ["delete", "deployments,pods", "--all", DELETE, "--namespace"];
+    kube.kubectl(&[&pods[..], &[NAMESPACE]].concat()).await?;
     let delete = ["delete", "namespace", "--ignore-not-found", DELETE];
     kube.kubectl(&[&delete[..], &[NAMESPACE]].concat()).await?;
     let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];

@@ -1,6 +1,10 @@
 //! How a demo ends that does not reach its end.
 
 use std::fmt;
+use std::time::Duration;
+
+use common::shutdown::Shutdown;
+use tokio::time::timeout;
 
 use crate::cluster::Error;
 
@@ -24,6 +28,29 @@ impl fmt::Display for Failure {
             Self::Interrupted => write!(f, "interrupted: everything that was started has ended"),
             Self::Step { step, error } => write!(f, "failed step: {step}\n{error}"),
         }
+    }
+}
+
+/// A terminal's Ctrl-C also reaches the programs that were started, and the failure of one of them
+/// may be seen before the own signal, milliseconds.
+const SIGNAL_MS: u64 = 300;
+
+/// Does `work` unless a signal ends it.
+pub(super) async fn unless_interrupted<T>(
+    shutdown: &mut Shutdown,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let result = tokio::select! {
+        biased;
+        () = shutdown.requested() => Err(Failure::Interrupted),
+        result = work => result,
+    };
+    let signal = Duration::from_millis(SIGNAL_MS);
+    match result {
+        Err(Failure::Step { .. }) if timeout(signal, shutdown.requested()).await.is_ok() => {
+            Err(Failure::Interrupted)
+        }
+        result => result,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::observe::Verdict;
 use crate::progress;
 use crate::scene::{Scene, Source};
 use events::{Event, Play};
-use failure::InStep;
+use failure::{InStep, unless_interrupted};
 use screen::Screen;
 use show::Performed;
 
@@ -58,11 +58,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     if let Some(elsewhere) = &options.elsewhere {
         return Box::pin(elsewhere::run(screen, elsewhere, options, &mut shutdown)).await;
     }
-    tokio::select! {
-        biased;
-        () = shutdown.requested() => Err(Failure::Interrupted),
-        result = Box::pin(own::run(screen, options)) => result,
-    }
+    unless_interrupted(&mut shutdown, Box::pin(own::run(screen, options))).await
 }
 
 /// Finds out now what would fail after a minute.
