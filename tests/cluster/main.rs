@@ -6,7 +6,6 @@
 
 mod chart;
 mod context;
-mod demo;
 mod harness;
 mod input;
 mod moves;
@@ -29,7 +28,6 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared::default());
     let cases = harness::CASES
         .iter()
-        .chain(demo::CASES)
         .chain(chart::CASES)
         .chain(moves::CASES)
         .chain(steady::CASES)
