@@ -284,9 +284,12 @@ pub(crate) fn traces(id: &str, folder: &Path) -> Result<Vec<String>> {
     for entry in std::fs::read_dir("/proc")? {
         let path = entry?.path();
         let read = |name| std::fs::read_to_string(path.join(name)).unwrap_or_default();
-        if read("cgroup").contains(&group)
-            || read("cmdline").contains(&folder.display().to_string())
-        {
+        // One that has ended and waits for whoever collects its status is left by nobody of ours:
+        // only the init process can be slow about it.
+        let ended = read("status").contains("\nState:\tZ");
+        let ours = read("cgroup").contains(&group)
+            || read("cmdline").contains(&folder.display().to_string());
+        if ours && !ended {
             traces.push(format!("process {}: {}", path.display(), read("cmdline")));
         }
     }

@@ -6,6 +6,7 @@
 
 mod chart;
 mod context;
+mod demo;
 mod harness;
 mod input;
 mod moves;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared::default());
     let cases = harness::CASES
         .iter()
+        .chain(demo::CASES)
         .chain(chart::CASES)
         .chain(moves::CASES)
         .chain(steady::CASES)
