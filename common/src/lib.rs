@@ -9,6 +9,7 @@ pub mod contract;
 pub mod docs;
 pub mod duration;
 pub mod hash;
+pub mod history;
 pub mod ids;
 pub mod nearest;
 pub mod owner;

@@ -1,5 +1,6 @@
 //! The Lease: how it is read, and how it is written without losing what others keep in it.
 
+use crate::history;
 use crate::object::{Meta, Unreadable};
 use common::contract;
 use common::ids::Identity;
@@ -119,8 +120,15 @@ pub(crate) fn written(
     if let Some(owner) = &write.owner {
         section_of(metadata, "annotations").insert(contract::OWNER.to_owned(), json!(owner));
     }
-    if write.answer_switchover {
+    if write.answer.is_some() {
         section_of(metadata, "annotations").remove(contract::SWITCHOVER);
+    }
+    if let Some(note) = write.history {
+        let annotations = section_of(metadata, "annotations");
+        let pod = write.holder.as_ref().map_or("", |holder| &holder.name);
+        let known = annotations.get(contract::HISTORY).and_then(Value::as_str);
+        let history = history::noted(known, note, write.term, pod, at);
+        annotations.insert(contract::HISTORY.to_owned(), json!(history));
     }
     let spec = section(&mut lease, "spec");
     let mut set = |key: &str, value: Value| spec.insert(key.to_owned(), value);

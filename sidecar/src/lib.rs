@@ -18,6 +18,7 @@ mod clock;
 mod config;
 mod drain;
 mod driver;
+mod history;
 mod http;
 mod lease;
 mod lines;

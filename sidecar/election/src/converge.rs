@@ -11,6 +11,9 @@ use crate::time::Mono;
 use crate::view::{PodView, RoleLabel, ServiceView};
 use common::contract::NO_POD;
 
+/// A pod that takes no role is passed over after this many refusals in a row.
+const REFUSALS_MAX: u32 = 3;
+
 /// A wanted change, or the knowledge that one is waiting for its retry.
 enum Change {
     /// Everything of this stage is as it should be.
@@ -86,22 +89,28 @@ impl Elector {
         };
         let unrouted = self.route(agenda, None, term, foreign);
         let stripped = self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active);
-        for stage in [unrouted, stripped] {
+        // Each pod is written, also one that is passive: a write of its own that is still on its
+        // way then fails. One that nobody may write cannot hold the group up for ever.
+        let writable = |pod: &PodView| {
+            let retry = self.group.retry(&Target::Pod(pod.uid.clone()));
+            retry.refusals < REFUSALS_MAX
+        };
+        let outdated = self.strip_others(agenda, own, term, writable);
+        let own_label = self.set_role(agenda, own, PodRole::Active, term);
+        for stage in [unrouted, stripped, outdated, own_label] {
             match stage {
                 Change::None => {}
                 Change::Waiting => return None,
                 Change::Due(action) => return Some(action),
             }
         }
-        let others = self.strip_others(agenda, own, term, |_| true);
-        if let Change::Due(action) = others {
-            return Some(action);
-        }
-        match self.set_role(agenda, own, PodRole::Active, term) {
-            Change::None if own.started => self.route(agenda, Some(&own.uid), term, |_| true).due(),
-            Change::None | Change::Waiting => None,
-            Change::Due(action) => Some(action),
-        }
+        let route = if own.started {
+            self.route(agenda, Some(&own.uid), term, |_| true)
+        } else {
+            Change::None
+        };
+        let refused = self.strip_others(agenda, own, term, |_| true);
+        [route, refused].into_iter().find_map(Change::due)
     }
 
     /// No traffic here any more: Services that point here point nowhere, the own label says passive.
@@ -109,12 +118,44 @@ impl Elector {
     fn strip_own(&self, agenda: &mut Agenda) -> Option<Action> {
         let term = self.lease.term();
         let uid = &self.params.identity.uid;
+        if let Change::Due(action) = self.settle_writes(agenda) {
+            return Some(action);
+        }
         let routed = self.route(agenda, None, term, |service| service.points_at(uid));
         let labelled = self
             .own_pod()
             .filter(|own| own.role == RoleLabel::Active)
             .map(|own| self.set_role(agenda, own, PodRole::Passive, term));
         routed.due().or_else(|| labelled.and_then(Change::due))
+    }
+
+    /// Reads what a write may have changed whose answer was lost.
+    fn settle_writes(&self, agenda: &mut Agenda) -> Change {
+        let mut waiting = false;
+        let uid = &self.params.identity.uid;
+        let own = self
+            .own_pod()
+            .map(|own| (Target::Pod(uid.clone()), own.name.clone()));
+        let services = self.group.services.keys();
+        let services = services.map(|name| (Target::Service(name.clone()), name.clone()));
+        for (target, name) in own.into_iter().chain(services) {
+            let retry = self.group.retry(&target);
+            if !retry.stale {
+                continue;
+            }
+            if agenda.reached(retry.not_before()) {
+                return Change::Due(match target {
+                    Target::Pod(uid) => Action::ReadPod { name, uid },
+                    Target::Service(_) => Action::ReadService { name },
+                });
+            }
+            waiting = true;
+        }
+        if waiting {
+            Change::Waiting
+        } else {
+            Change::None
+        }
     }
 
     /// Points the Services that `which` picks at `active`.

@@ -3,10 +3,12 @@
 use crate::agenda::Agenda;
 use crate::elector::{Elector, Tenure};
 use crate::group::Target;
+use crate::history::{HistoryNote, MoveKind};
 use crate::observed::Content;
 use crate::params::Handover;
 use crate::step::{Action, LeaseWrite, LeaseWriteKind};
 use crate::successor::{Ineligible, ineligible, ranked};
+use crate::switchover::{Refusal, SwitchoverAnswer};
 use crate::time::Mono;
 use crate::view::{Record, RoleLabel, TERM_MAX};
 use common::ids::Identity;
@@ -16,8 +18,6 @@ use common::ids::Identity;
 const RANK_MS: u64 = 100;
 /// Ranks beyond this one wait no longer.
 const RANK_MAX: usize = 5;
-/// Value of the switchover annotation that leaves the choice to the leader.
-const ANY_POD: &str = "any";
 
 /// What the holder of the Lease is to do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub(crate) enum Intent {
     Lead,
     /// Keep it, and let no traffic come here any more.
     Strip,
-    /// Direct it to this successor.
-    HandTo(Identity),
+    /// Direct it to this successor, for this reason.
+    HandTo(Identity, MoveKind),
     /// Free it.
     Release,
     /// Leave it as it is.
@@ -61,8 +61,8 @@ impl Elector {
         let write = match (self.lease.content(), intent) {
             (Content::Unknown, _) => None,
             (Content::Absent, _) => self.create(now, agenda),
-            (Content::Present(record), Intent::HandTo(successor)) => {
-                Some(self.give(record, Some(successor)))
+            (Content::Present(record), Intent::HandTo(successor, kind)) => {
+                Some(self.give(record, Some((successor, *kind))))
             }
             (Content::Present(record), Intent::Release) => Some(self.give(record, None)),
             (Content::Present(record), Intent::Lead | Intent::Strip) => {
@@ -72,7 +72,7 @@ impl Elector {
                 if self.holds_lease() {
                     None
                 } else {
-                    self.take(agenda, record)
+                    self.take(now, agenda, record)
                 }
             }
         }?;
@@ -106,15 +106,15 @@ impl Elector {
         let requested = record
             .switchover
             .as_deref()
-            .and_then(|wanted| self.requested(wanted));
+            .and_then(|wanted| self.requested(wanted).ok());
         // A degraded leader is better than none: without an eligible peer the role stays (c15).
         let next = match requested {
-            Some(pod) => Some(pod),
-            None => successor.filter(|_| self.should_move(agenda)),
+            Some(pod) => Some((pod, MoveKind::Switchover)),
+            None => successor.zip(self.reason_to_move(agenda)),
         };
         match next {
             Some(_) if !self.stripped_enough() => Intent::Strip,
-            Some(next) => Intent::HandTo(next),
+            Some((next, kind)) => Intent::HandTo(next, kind),
             None => Intent::Lead,
         }
     }
@@ -131,15 +131,16 @@ impl Elector {
             })
     }
 
-    /// Whether an eligible peer would be the better leader, though this pod is not on its way out.
-    fn should_move(&self, agenda: &mut Agenda) -> bool {
+    /// Why an eligible peer would be the better leader, though this pod is not on its way out.
+    fn reason_to_move(&self, agenda: &mut Agenda) -> Option<MoveKind> {
         let unready_for_long = self
             .unready_since
             .is_some_and(|since| agenda.reached(since + self.params.unready_grace_ms));
         // An eviction is near. Exclusive waits for it: only then does the app stop.
         let evicted_soon = self.params.handover == Handover::Seamless
             && self.own_pod().is_some_and(|own| own.disrupted);
-        unready_for_long || evicted_soon
+        let unready = unready_for_long.then_some(MoveKind::Unready);
+        unready.or_else(|| evicted_soon.then_some(MoveKind::Disruption))
     }
 
     /// SIGTERM for the sidecar alone (a failed probe) says nothing about the app. Exclusive keeps
@@ -155,7 +156,7 @@ impl Elector {
         match self.params.handover {
             Handover::Seamless => {
                 if let Some(next) = successor {
-                    return Intent::HandTo(next);
+                    return Intent::HandTo(next, MoveKind::Drain);
                 }
                 let out_of_time = self
                     .drain_since
@@ -168,7 +169,9 @@ impl Elector {
             }
             // The Lease is not given away before the app has stopped, which SIGTERM tells (c5).
             Handover::Exclusive if !self.terminated || !self.is_stripped() => Intent::Strip,
-            Handover::Exclusive => successor.map_or(Intent::Release, Intent::HandTo),
+            Handover::Exclusive => successor.map_or(Intent::Release, |next| {
+                Intent::HandTo(next, MoveKind::Drain)
+            }),
         }
     }
 
@@ -179,29 +182,20 @@ impl Elector {
 
     /// No traffic comes here, as far as is known, and it is known.
     fn is_stripped(&self) -> bool {
-        self.group.services_listed && !self.holds_traffic()
+        self.group.services_listed
+            && !self.holds_traffic()
+            && !self.group.is_uncertain(&self.params.identity.uid)
     }
 
     fn holds_traffic(&self) -> bool {
         self.group.routes_to(&self.params.identity.uid)
     }
 
-    /// The preferred successor among the other pods.
-    fn successor(&self) -> Option<Identity> {
-        ranked(&self.group.pods)
+    /// The preferred successor among the other pods of the workload.
+    pub(crate) fn successor(&self) -> Option<Identity> {
+        ranked(&self.group.pods, self.owner())
             .into_iter()
-            .find(|pod| pod.uid != self.params.identity.uid)
-            .map(|pod| Identity::new(&pod.name, &pod.uid))
-    }
-
-    /// The pod that a switchover asks for, if it is another one and can become active.
-    fn requested(&self, wanted: &str) -> Option<Identity> {
-        if wanted == ANY_POD {
-            return self.successor();
-        }
-        ranked(&self.group.pods)
-            .into_iter()
-            .find(|pod| pod.name == wanted && pod.uid != self.params.identity.uid)
+            .find(|pod| pod.uid != self.params.identity.uid && !pod.is_foreign(self.owner()))
             .map(|pod| Identity::new(&pod.name, &pod.uid))
     }
 
@@ -219,18 +213,30 @@ impl Elector {
             return match intent {
                 _ if self.leaving() => None,
                 Intent::Strip => None,
-                _ if directed => Some(self.hold(LeaseWriteKind::Confirm, record.term)),
-                _ => Some(self.hold(LeaseWriteKind::Acquire, self.fresh_term())),
+                _ if directed => {
+                    let took_ms = now.ms_since(self.lease.since());
+                    let note = HistoryNote::Confirmed { took_ms };
+                    Some(self.hold(LeaseWriteKind::Confirm, record.term, Some(note)))
+                }
+                _ => Some(self.acquire(MoveKind::Retaken, None)),
             };
         };
         let term = self.raised_term(tenure, record);
-        // A switchover that cannot be done now is answered by taking the request away.
-        let unanswered = record.switchover.is_some() && *intent == Intent::Lead && !self.leaving();
+        let refusal = self.refusal(record).filter(|_| *intent == Intent::Lead);
         let due = agenda.reached(tenure.renewed_at + self.params.renew_every_ms());
-        (due || term > tenure.term || unanswered).then(|| LeaseWrite {
-            answer_switchover: unanswered,
-            ..self.hold(LeaseWriteKind::Renew, term)
+        (due || term > tenure.term || refusal.is_some()).then(|| LeaseWrite {
+            answer: refusal.map(SwitchoverAnswer::Refused),
+            ..self.hold(LeaseWriteKind::Renew, term, None)
         })
+    }
+
+    /// Why the switchover that is asked for cannot be done now: it is answered, not kept waiting.
+    fn refusal(&self, record: &Record) -> Option<Refusal> {
+        let wanted = record.switchover.as_deref()?;
+        if record.paused {
+            return Some(Refusal::Paused);
+        }
+        self.requested(wanted).err().filter(|_| !self.leaving())
     }
 
     /// The leader's term, raised above any that a stray edit or a restored backup shows. A Service
@@ -256,8 +262,14 @@ impl Elector {
         (self.lease.term().max(self.group.term_max()) + 1).min(TERM_MAX)
     }
 
+    /// A write that takes the Lease in a new term.
+    fn acquire(&self, kind: MoveKind, took_ms: Option<u64>) -> LeaseWrite {
+        let note = HistoryNote::Taken { kind, took_ms };
+        self.hold(LeaseWriteKind::Acquire, self.fresh_term(), Some(note))
+    }
+
     /// A write that makes or keeps this pod the holder.
-    fn hold(&self, kind: LeaseWriteKind, term: u64) -> LeaseWrite {
+    fn hold(&self, kind: LeaseWriteKind, term: u64, history: Option<HistoryNote>) -> LeaseWrite {
         LeaseWrite {
             kind,
             base: self.lease.base(),
@@ -265,12 +277,13 @@ impl Elector {
             term,
             duration_ms: self.params.lease_duration_ms,
             owner: self.params.owner.clone(),
-            answer_switchover: false,
+            history,
+            answer: None,
         }
     }
 
     /// A write that gives the Lease away, to `successor` or to whoever comes.
-    fn give(&self, record: &Record, successor: Option<&Identity>) -> LeaseWrite {
+    fn give(&self, record: &Record, successor: Option<(&Identity, MoveKind)>) -> LeaseWrite {
         let (kind, term, duration_ms) = match successor {
             Some(_) => (
                 LeaseWriteKind::Handover,
@@ -283,14 +296,17 @@ impl Elector {
                 self.params.lease_duration_ms,
             ),
         };
+        let (holder, moved) = successor.unzip();
+        let wanted = record.switchover.as_deref();
         LeaseWrite {
             kind,
             base: self.lease.base(),
-            holder: successor.cloned(),
+            holder: holder.cloned(),
             term,
             duration_ms,
             owner: self.params.owner.clone(),
-            answer_switchover: record.switchover.is_some(),
+            history: moved.map(HistoryNote::Directed),
+            answer: wanted.map(|wanted| self.answer_on_leaving(wanted, holder)),
         }
     }
 
@@ -300,32 +316,35 @@ impl Elector {
         if self.leaving() {
             return None;
         }
-        let acquire = || self.hold(LeaseWriteKind::Acquire, self.fresh_term());
+        let took_ms = now.ms_since(self.lease.since());
         if self.leading(now).is_some() {
-            return Some(acquire());
+            return Some(self.acquire(MoveKind::Recreated, Some(took_ms)));
         }
         let seen_before = self.lease.term() > 0 || self.group.has_traces();
-        let wait_ms = if seen_before {
-            self.params.lease_duration_ms
+        let (wait_ms, kind) = if seen_before {
+            (self.params.lease_duration_ms, MoveKind::Recreated)
         } else {
-            0
+            (0, MoveKind::First)
         };
         let from = self.lease.since() + wait_ms;
-        (agenda.reached(from) && self.may_take(agenda, from)).then(acquire)
+        (agenda.reached(from) && self.may_take(agenda, from))
+            .then(|| self.acquire(kind, Some(took_ms)))
     }
 
     /// Somebody else's Lease, or nobody's: taken once it is free or has not changed for as long
     /// as it says.
-    fn take(&self, agenda: &mut Agenda, record: &Record) -> Option<LeaseWrite> {
+    fn take(&self, now: Mono, agenda: &mut Agenda, record: &Record) -> Option<LeaseWrite> {
         if self.leaving() || record.paused {
             return None;
         }
-        let from = match record.holder {
-            None => self.lease.since(),
-            Some(_) => self.lease.since() + record.duration_ms,
+        let since = self.lease.since();
+        let (from, kind) = match record.holder {
+            None if record.term == 0 => (since, MoveKind::First),
+            None => (since, MoveKind::Released),
+            Some(_) => (since + record.duration_ms, MoveKind::Expired),
         };
         (agenda.reached(from) && self.may_take(agenda, from))
-            .then(|| self.hold(LeaseWriteKind::Acquire, self.fresh_term()))
+            .then(|| self.acquire(kind, Some(now.ms_since(since))))
     }
 
     /// Whether this pod may take a Lease that has been there for the taking since `from`.
@@ -334,7 +353,7 @@ impl Elector {
             return false;
         };
         // The holder that let it expire is not coming before us.
-        let rivals: Vec<_> = ranked(&self.group.pods)
+        let rivals: Vec<_> = ranked(&self.group.pods, self.owner())
             .into_iter()
             .filter(|pod| !self.is_holder(&pod.name, &pod.uid))
             .collect();

@@ -7,7 +7,7 @@ use crate::input::{Failure, Input, Outcome};
 use crate::observed::{Content, Observed};
 use crate::params::Params;
 use crate::step::{Action, LeaseWrite, LeaseWriteKind, Request, RequestId, Role, Standing, Step};
-use crate::successor::{Peer, ineligible};
+use crate::successor::{Ineligible, Peer, ineligible};
 use crate::time::Mono;
 use crate::view::{PodView, RoleLabel};
 
@@ -131,7 +131,7 @@ impl Elector {
             uid: pod.uid.clone(),
             role: pod.role,
             ready: pod.ready,
-            ineligible: ineligible(pod),
+            ineligible: self.ineligible(pod),
         };
         self.group.pods.values().map(peer).collect()
     }
@@ -151,6 +151,23 @@ impl Elector {
     /// The tenure, if it is valid at `now`.
     pub(crate) fn leading(&self, now: Mono) -> Option<Tenure> {
         self.tenure.filter(|tenure| now < tenure.valid_until)
+    }
+
+    /// The workload that the group belongs to, as far as is known.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        let recorded = self
+            .lease
+            .record()
+            .and_then(|record| record.owner.as_deref());
+        recorded.or(self.params.owner.as_deref())
+    }
+
+    /// Why `pod` cannot be given the role.
+    pub(crate) fn ineligible(&self, pod: &PodView) -> Option<Ineligible> {
+        let foreign = pod
+            .is_foreign(self.owner())
+            .then_some(Ineligible::OtherOwner);
+        foreign.or_else(|| ineligible(pod))
     }
 
     /// Whether the Lease names this pod.
@@ -432,6 +449,8 @@ impl Elector {
         }
         if wrote {
             self.group.wrote(target, now, &mut self.jitter);
+        } else {
+            self.group.freshen(target);
         }
         self.note_own_pod(now);
     }

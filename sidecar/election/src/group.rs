@@ -65,14 +65,14 @@ impl Group {
     }
 
     pub(crate) fn see_pod(&mut self, pod: PodView) {
-        if self
-            .pods
-            .get(&pod.uid)
-            .is_some_and(|known| known.version > pod.version)
-        {
+        let known = self.pods.get(&pod.uid).map(|known| known.version);
+        if known > Some(pod.version) {
             return;
         }
-        self.freshen(&Target::Pod(pod.uid.clone()));
+        // The same again says nothing about a write whose answer was lost: it may come yet.
+        if known < Some(pod.version) {
+            self.freshen(&Target::Pod(pod.uid.clone()));
+        }
         self.pods.insert(pod.uid.clone(), pod);
         self.note_traces();
     }
@@ -97,14 +97,13 @@ impl Group {
     }
 
     pub(crate) fn see_service(&mut self, service: ServiceView) {
-        if self
-            .services
-            .get(&service.name)
-            .is_some_and(|known| known.version > service.version)
-        {
+        let known = self.services.get(&service.name).map(|known| known.version);
+        if known > Some(service.version) {
             return;
         }
-        self.freshen(&Target::Service(service.name.clone()));
+        if known < Some(service.version) {
+            self.freshen(&Target::Service(service.name.clone()));
+        }
         self.services.insert(service.name.clone(), service);
         self.note_traces();
     }
@@ -137,6 +136,16 @@ impl Group {
             .get(uid)
             .is_some_and(|pod| pod.role == RoleLabel::Active)
             || self.services.values().any(|service| service.points_at(uid))
+    }
+
+    /// Whether it is not known what became of a write to the pod with this uid or to a Service.
+    pub(crate) fn is_uncertain(&self, uid: &str) -> bool {
+        let services = self
+            .services
+            .keys()
+            .map(|name| Target::Service(name.clone()));
+        let pod = std::iter::once(Target::Pod(uid.to_owned()));
+        pod.chain(services).any(|target| self.retry(&target).stale)
     }
 
     pub(crate) fn retry(&self, target: &Target) -> Retry {
@@ -193,7 +202,8 @@ impl Group {
         }
     }
 
-    fn freshen(&mut self, target: &Target) {
+    /// What is known of it is what is.
+    pub(crate) fn freshen(&mut self, target: &Target) {
         if let Some(retry) = self.retries.get_mut(target) {
             retry.stale = false;
         }

@@ -13,15 +13,18 @@ mod converge;
 mod decide;
 mod elector;
 mod group;
+mod history;
 mod input;
 mod observed;
 mod params;
 mod step;
 mod successor;
+mod switchover;
 mod time;
 mod view;
 
 pub use elector::Elector;
+pub use history::{HistoryNote, MoveKind};
 pub use input::{Failure, Input, Outcome};
 pub use params::{Handover, Params};
 pub use step::{
@@ -29,6 +32,7 @@ pub use step::{
     Standing, Step,
 };
 pub use successor::{Ineligible, Peer};
+pub use switchover::{Refusal, SwitchoverAnswer};
 pub use time::Mono;
 pub use view::{LeaseView, PodView, Record, RoleLabel, ServiceView, TERM_MAX, Version};
 

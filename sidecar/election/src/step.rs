@@ -1,5 +1,7 @@
 //! What the elector tells the shell.
 
+use crate::history::HistoryNote;
+use crate::switchover::SwitchoverAnswer;
 use crate::time::Mono;
 use crate::view::Version;
 use common::ids::Identity;
@@ -88,8 +90,10 @@ pub struct LeaseWrite {
     pub duration_ms: u64,
     /// Owner annotation to write.
     pub owner: Option<String>,
-    /// Remove the switchover annotation: it has been answered.
-    pub answer_switchover: bool,
+    /// Entry for the history that the Lease keeps.
+    pub history: Option<HistoryNote>,
+    /// The switchover that was asked for is answered: its annotation goes.
+    pub answer: Option<SwitchoverAnswer>,
 }
 
 /// A conditional patch of a pod.

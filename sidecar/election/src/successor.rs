@@ -17,6 +17,8 @@ pub enum Ineligible {
     Disrupted,
     /// Its priority is negative.
     NegativePriority,
+    /// It belongs to another workload than the group's Lease.
+    OtherOwner,
 }
 
 impl Ineligible {
@@ -28,6 +30,7 @@ impl Ineligible {
             Self::Terminating => "it is terminating",
             Self::Disrupted => "it is about to be evicted",
             Self::NegativePriority => "its priority is negative",
+            Self::OtherOwner => "it belongs to another workload than the group",
         }
     }
 }
@@ -64,14 +67,18 @@ pub(crate) fn ineligible(pod: &PodView) -> Option<Ineligible> {
     }
 }
 
-/// The eligible pods, most preferred first: newest revision, then highest priority, then oldest.
+/// The eligible pods, most preferred first: those of the Lease's `owner`, newest revision, then
+/// highest priority, then oldest.
 /// The newest revision is that of the youngest pod: a rollout must not move the role to a pod that
 /// it is about to delete (c24).
-pub(crate) fn ranked(pods: &BTreeMap<String, PodView>) -> Vec<&PodView> {
+pub(crate) fn ranked<'a>(
+    pods: &'a BTreeMap<String, PodView>,
+    owner: Option<&str>,
+) -> Vec<&'a PodView> {
     let newest = pods
         .values()
         .filter(|pod| !pod.terminating)
-        .max_by_key(|pod| (pod.created_s, &pod.name))
+        .max_by_key(|pod| (!pod.is_foreign(owner), pod.created_s, &pod.name))
         .map(|pod| pod.revision.as_str());
     let mut eligible: Vec<&PodView> = pods
         .values()
@@ -80,6 +87,7 @@ pub(crate) fn ranked(pods: &BTreeMap<String, PodView>) -> Vec<&PodView> {
     eligible.sort_by_key(|pod| {
         let old_revision = Some(pod.revision.as_str()) != newest;
         (
+            pod.is_foreign(owner),
             old_revision,
             Reverse(pod.priority),
             pod.created_s,

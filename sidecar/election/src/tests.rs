@@ -3,6 +3,8 @@
 use super::*;
 use common::ids::Identity;
 
+mod moves;
+
 const LD_MS: u64 = 15_000;
 
 fn params(name: &str, handover: Handover) -> Params {

@@ -81,6 +81,16 @@ pub struct PodView {
     pub owner: Option<String>,
 }
 
+impl PodView {
+    /// Whether it is known to belong to another workload than `owner`.
+    pub(crate) fn is_foreign(&self, owner: Option<&str>) -> bool {
+        match (self.owner.as_deref(), owner) {
+            (Some(own), Some(owner)) => own != owner,
+            _ => false,
+        }
+    }
+}
+
 /// A Service that is annotated with the group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceView {

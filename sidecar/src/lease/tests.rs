@@ -1,4 +1,5 @@
 use super::*;
+use election::SwitchoverAnswer;
 
 fn stored() -> Value {
     json!({
@@ -33,7 +34,8 @@ fn renewal() -> LeaseWrite {
         term: 4,
         duration_ms: 15_000,
         owner: Some("Deployment/web".to_owned()),
-        answer_switchover: false,
+        history: None,
+        answer: None,
     }
 }
 
@@ -148,7 +150,7 @@ fn a_release_frees_it_and_answers_a_switchover() {
     let write = LeaseWrite {
         kind: LeaseWriteKind::Release,
         holder: None,
-        answer_switchover: true,
+        answer: Some(SwitchoverAnswer::Done),
         ..renewal()
     };
     let lease = written(&write, Some(&stored()), "web", "shop", at());

@@ -162,7 +162,7 @@ impl Api {
         record.duration_ms = write.duration_ms;
         record.renew_time_us = caller.renew_time_us;
         record.owner.clone_from(&write.owner);
-        if write.answer_switchover {
+        if write.answer.is_some() {
             record.switchover = None;
         }
         let old = before.as_ref().map(|lease| &lease.record);

@@ -249,7 +249,7 @@ impl World {
 fn committed(uid: &str, action: &Action, change: &Change, mut met: impl FnMut(Met)) {
     match (action, &change.object) {
         (Action::WriteLease(write), Object::Lease { before, .. }) => {
-            if write.answer_switchover {
+            if write.answer.is_some() {
                 met(Met::SwitchoverAnswered);
             }
             met(match write.kind {
