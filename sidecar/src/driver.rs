@@ -2,13 +2,14 @@
 //! what came of it.
 //!
 //! Nothing here decides anything about roles. One task, one request in flight, one value
-//! published; every wait is in the one `select!` below.
+//! published; every wait is in the one `select!` below. Events are told when nothing is in flight.
 
 use crate::api::{Answer, Api};
 use crate::clock::Clock;
 use crate::http::LastCycle;
 use crate::lease::LastLease;
 use crate::published::Publisher;
+use crate::story::Story;
 use crate::watched::News;
 use election::{Elector, Failure, Input, Mono, Outcome, Request, RequestId};
 use std::pin::Pin;
@@ -32,6 +33,7 @@ pub(crate) struct Driver {
     pub(crate) last_cycle: LastCycle,
     pub(crate) last_lease: LastLease,
     pub(crate) reach: Reach,
+    pub(crate) story: Story,
 }
 
 /// Whether the API server answered the last request; kept for the log alone.
@@ -70,12 +72,17 @@ impl Driver {
             let step = self.elector.step(now, input);
             self.publisher.publish(now, &self.elector, step.standing);
             self.last_cycle.set(now);
-            if end_at.is_some_and(|end_at| step.standing.finished || now >= end_at) {
-                return;
-            }
             if let Some(request) = step.request {
+                self.story.sent(now, &request, &self.last_lease);
                 // One that is still there has passed its deadline: it goes, with its connection.
                 in_flight = Some(self.send(now, request));
+            }
+            self.story.stands(step.standing, self.elector.holder());
+            if in_flight.is_none() {
+                self.story.tell();
+            }
+            if end_at.is_some_and(|end_at| step.standing.finished || now >= end_at) {
+                return;
             }
             let wake_at = end_at.map_or(step.wake_at, |end_at| end_at.min(step.wake_at));
             let wake_ms = wake_at.ms_since(self.clock.now()).min(SLEEP_MS_MAX);
@@ -90,13 +97,14 @@ impl Driver {
                 (id, answer) = completion(&mut in_flight) => {
                     in_flight = None;
                     self.reach.note(&answer.outcome);
+                    self.story.ended(self.clock.now(), id, &answer);
                     if let Some(lease) = answer.lease {
-                        self.last_lease.keep(lease);
+                        self.last_lease.answered(lease);
                     }
                     Input::Done(id, answer.outcome)
                 }
                 Some(news) = news.recv() => match news {
-                    News::Lease(lease) => Input::LeaseSeen(self.last_lease.keep(lease)),
+                    News::Lease(lease) => Input::LeaseSeen(self.last_lease.watched(lease)),
                     News::Input(input) => input,
                 },
                 () = sleep(Duration::from_millis(wake_ms)) => Input::Wake,

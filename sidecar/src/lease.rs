@@ -1,5 +1,6 @@
 //! The Lease: how it is read, and how it is written without losing what others keep in it.
 
+use crate::clock::micro_time;
 use crate::history;
 use crate::object::{Meta, Unreadable};
 use common::contract;
@@ -51,29 +52,31 @@ impl Lease {
     }
 }
 
-/// The newest Lease that was handed to the elector: its next write builds on it.
+/// The last Leases that were handed to the elector: its next write builds on one of them. Which of
+/// them is the newer one is for the elector to say.
 #[derive(Debug, Default)]
-pub(crate) struct LastLease(Option<Lease>);
+pub(crate) struct LastLease {
+    watched: Option<Lease>,
+    answered: Option<Lease>,
+}
 
 impl LastLease {
-    /// Keeps `lease` unless a newer one is known: watch events may be late.
-    pub(crate) fn keep(&mut self, lease: Lease) -> LeaseView {
-        let view = lease.view.clone();
-        if self
-            .0
-            .as_ref()
-            .is_none_or(|known| known.view.version <= view.version)
-        {
-            self.0 = Some(lease);
-        }
-        view
+    /// Keeps what the watch showed.
+    pub(crate) fn watched(&mut self, lease: Lease) -> LeaseView {
+        self.watched.insert(lease).view.clone()
     }
 
-    /// The Lease of this version, if that is the newest one.
+    /// Keeps what a request was answered with.
+    pub(crate) fn answered(&mut self, lease: Lease) {
+        self.answered = Some(lease);
+    }
+
+    /// The Lease of this version, if it was among them.
     pub(crate) fn at(&self, version: Version) -> Option<&Value> {
-        self.0
-            .as_ref()
-            .filter(|lease| lease.view.version == version)
+        [&self.watched, &self.answered]
+            .into_iter()
+            .flatten()
+            .find(|lease| lease.view.version == version)
             .map(|lease| &lease.json)
     }
 }
@@ -159,11 +162,6 @@ fn may_fence(kind: LeaseWriteKind, base: Option<&Value>) -> bool {
     let foreign =
         holder.is_some_and(|holder| !holder.is_empty() && Identity::parse(holder).is_none());
     acquires && !foreign
-}
-
-/// RFC 3339 with six digits, the only form that the API server takes as a MicroTime.
-fn micro_time(at: Timestamp) -> String {
-    format!("{at:.6}")
 }
 
 fn section<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {

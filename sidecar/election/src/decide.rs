@@ -210,10 +210,13 @@ impl Elector {
         let Some(tenure) = self.leading(now) else {
             let directed =
                 record.duration_ms <= self.params.directed_ms() && record.term > self.acquired_term;
+            // A restored backup shows a term that others have followed: it is as good as theirs.
+            let outdated = record.term < self.lease.term();
             return match intent {
                 _ if self.leaving() => None,
                 Intent::Strip => None,
-                _ if directed => {
+                _ if outdated && !agenda.reached(self.lease.since() + record.duration_ms) => None,
+                _ if directed && !outdated => {
                     let took_ms = now.ms_since(self.lease.since());
                     let note = HistoryNote::Confirmed { took_ms };
                     Some(self.hold(LeaseWriteKind::Confirm, record.term, Some(note)))

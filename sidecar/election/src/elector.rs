@@ -4,7 +4,7 @@ use crate::agenda::Agenda;
 use crate::backoff::{Backoff, Jitter};
 use crate::group::{Group, Target};
 use crate::input::{Failure, Input, Outcome};
-use crate::observed::{Content, Observed};
+use crate::observed::{Content, Observed, Source};
 use crate::params::Params;
 use crate::step::{Action, LeaseWrite, LeaseWriteKind, Request, RequestId, Role, Standing, Step};
 use crate::successor::{Ineligible, Peer, ineligible};
@@ -210,11 +210,9 @@ impl Elector {
         match input {
             Input::Wake => {}
             Input::LeaseSeen(lease) => {
-                self.lease.see(now, lease);
+                self.lease.see(now, lease, Source::Watch);
             }
-            Input::LeaseAbsent(version) => {
-                self.lease.see_absent(now, Some(version));
-            }
+            Input::LeaseAbsent(version) => self.lease.see_absent(now, version),
             Input::PodsListed(pods) => {
                 let known = self.own_pod().is_some();
                 self.group.list_pods(pods);
@@ -223,7 +221,7 @@ impl Elector {
                     self.drain_since = self.drain_since.or(Some(now));
                 }
             }
-            Input::PodSeen(pod) => self.group.see_pod(pod),
+            Input::PodSeen(pod) => self.group.see_pod(pod, Source::Watch),
             Input::PodGone(uid) => {
                 self.group.lose_pod(&uid);
                 if uid == self.params.identity.uid {
@@ -231,7 +229,7 @@ impl Elector {
                 }
             }
             Input::ServicesListed(services) => self.group.list_services(services),
-            Input::ServiceSeen(service) => self.group.see_service(service),
+            Input::ServiceSeen(service) => self.group.see_service(service, Source::Watch),
             Input::ServiceGone(name) => self.group.lose_service(&name),
             Input::Done(id, outcome) => {
                 if self
@@ -350,11 +348,11 @@ impl Elector {
     fn finish_lease_read(&mut self, now: Mono, outcome: Outcome) {
         match outcome {
             Outcome::Lease(lease) => {
-                self.lease.see(now, lease);
+                self.lease.see(now, lease, Source::Answer);
                 self.lease.stale = false;
             }
             Outcome::NoLease | Outcome::Failed(Failure::NotFound) => {
-                self.lease.see_absent(now, None);
+                self.lease.answered_absent(now);
                 self.lease.stale = false;
             }
             Outcome::Failed(failure) => self.lease_failed(now, failure),
@@ -371,7 +369,7 @@ impl Elector {
     ) {
         match outcome {
             Outcome::Lease(lease) => {
-                self.lease.see(now, lease);
+                self.lease.see(now, lease, Source::Answer);
                 self.lease_backoff = Backoff::default();
                 if write.holder.as_ref() == Some(&self.params.identity) {
                     self.lost = false;
@@ -428,8 +426,8 @@ impl Elector {
 
     fn finish_object(&mut self, now: Mono, target: &Target, wrote: bool, outcome: Outcome) {
         match (outcome, target) {
-            (Outcome::Pod(pod), _) => self.group.see_pod(pod),
-            (Outcome::Service(Some(service)), _) => self.group.see_service(service),
+            (Outcome::Pod(pod), _) => self.group.see_pod(pod, Source::Answer),
+            (Outcome::Service(Some(service)), _) => self.group.see_service(service, Source::Answer),
             (
                 Outcome::Service(None) | Outcome::Failed(Failure::NotFound),
                 Target::Service(name),

@@ -2,9 +2,10 @@
 
 use crate::backoff::{Backoff, Jitter};
 use crate::input::Failure;
+use crate::observed::Source;
 use crate::time::Mono;
-use crate::view::{PodView, RoleLabel, ServiceView};
-use std::collections::BTreeMap;
+use crate::view::{PodView, RoleLabel, ServiceView, Version};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// First wait after a failed write that is not worth repeating at once, milliseconds.
 const WRITE_RETRY_MS: u64 = 100;
@@ -46,71 +47,84 @@ pub(crate) struct Group {
     /// See [`Self::has_traces`]. Stays: the pod that carried them may be gone before its leader.
     traces: bool,
     retries: BTreeMap<Target, Retry>,
+    /// Version of each object as the watch last showed it.
+    watched: BTreeMap<Target, Version>,
 }
 
 impl Group {
     pub(crate) fn list_pods(&mut self, pods: Vec<PodView>) {
-        let listed = pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
-        let known = std::mem::replace(&mut self.pods, listed);
-        self.pods_listed = true;
-        self.note_traces();
-        // An answer to a write may be newer than the list.
-        for (uid, pod) in known {
-            if self.pods.contains_key(&uid) {
-                self.see_pod(pod);
-            } else {
-                self.retries.remove(&Target::Pod(uid));
-            }
+        let listed: BTreeSet<_> = pods.iter().map(|pod| pod.uid.clone()).collect();
+        let known: Vec<_> = self.pods.keys().cloned().collect();
+        for gone in known.iter().filter(|uid| !listed.contains(*uid)) {
+            self.lose_pod(gone);
         }
+        for pod in pods {
+            self.see_pod(pod, Source::Watch);
+        }
+        self.pods_listed = true;
     }
 
-    pub(crate) fn see_pod(&mut self, pod: PodView) {
+    pub(crate) fn see_pod(&mut self, pod: PodView, source: Source) {
         let known = self.pods.get(&pod.uid).map(|known| known.version);
-        if known > Some(pod.version) {
-            return;
+        let target = Target::Pod(pod.uid.clone());
+        if self.is_news(target, known, pod.version, source) {
+            self.pods.insert(pod.uid.clone(), pod);
+            self.note_traces();
         }
-        // The same again says nothing about a write whose answer was lost: it may come yet.
-        if known < Some(pod.version) {
-            self.freshen(&Target::Pod(pod.uid.clone()));
-        }
-        self.pods.insert(pod.uid.clone(), pod);
-        self.note_traces();
     }
 
     pub(crate) fn lose_pod(&mut self, uid: &str) {
         self.pods.remove(uid);
-        self.retries.remove(&Target::Pod(uid.to_owned()));
+        self.forget(&Target::Pod(uid.to_owned()));
     }
 
     pub(crate) fn list_services(&mut self, services: Vec<ServiceView>) {
-        let listed = services.into_iter().map(|s| (s.name.clone(), s)).collect();
-        let known = std::mem::replace(&mut self.services, listed);
-        self.services_listed = true;
-        self.note_traces();
-        for (name, service) in known {
-            if self.services.contains_key(&name) {
-                self.see_service(service);
-            } else {
-                self.retries.remove(&Target::Service(name));
-            }
+        let listed: BTreeSet<_> = services.iter().map(|s| s.name.clone()).collect();
+        let known: Vec<_> = self.services.keys().cloned().collect();
+        for gone in known.iter().filter(|name| !listed.contains(*name)) {
+            self.lose_service(gone);
         }
+        for service in services {
+            self.see_service(service, Source::Watch);
+        }
+        self.services_listed = true;
     }
 
-    pub(crate) fn see_service(&mut self, service: ServiceView) {
+    pub(crate) fn see_service(&mut self, service: ServiceView, source: Source) {
         let known = self.services.get(&service.name).map(|known| known.version);
-        if known > Some(service.version) {
-            return;
+        let target = Target::Service(service.name.clone());
+        if self.is_news(target, known, service.version, source) {
+            self.services.insert(service.name.clone(), service);
+            self.note_traces();
         }
-        if known < Some(service.version) {
-            self.freshen(&Target::Service(service.name.clone()));
-        }
-        self.services.insert(service.name.clone(), service);
-        self.note_traces();
     }
 
     pub(crate) fn lose_service(&mut self, name: &str) {
         self.services.remove(name);
-        self.retries.remove(&Target::Service(name.to_owned()));
+        self.forget(&Target::Service(name.to_owned()));
+    }
+
+    fn forget(&mut self, target: &Target) {
+        self.retries.remove(target);
+        self.watched.remove(target);
+    }
+
+    /// Whether `version` is no older than what is `known`, and notes what that says about a write
+    /// whose answer was lost.
+    fn is_news(
+        &mut self,
+        target: Target,
+        known: Option<Version>,
+        version: Version,
+        source: Source,
+    ) -> bool {
+        let went_back =
+            source == Source::Watch && self.watched.insert(target.clone(), version) > Some(version);
+        // The same again says nothing about that write: it may come yet.
+        if went_back || known < Some(version) {
+            self.freshen(&target);
+        }
+        went_back || known <= Some(version)
     }
 
     /// Highest term on any object of the group; 0 if none carries one.

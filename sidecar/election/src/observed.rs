@@ -3,6 +3,16 @@
 use crate::time::Mono;
 use crate::view::{LeaseView, Record, Version};
 
+/// Where news of an object comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// A watch or its list. They never show an object in an older version than before, unless the
+    /// API server's storage was restored from a backup: then what they show is what is.
+    Watch,
+    /// The answer to a request, which may be ahead of the watch.
+    Answer,
+}
+
 /// What is known of the Lease.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Content {
@@ -20,6 +30,8 @@ pub(crate) enum Content {
 pub(crate) struct Observed {
     content: Content,
     version: Version,
+    /// Version that the watch last showed.
+    watched: Version,
     /// When this claim (holder, term, duration, renewal) was first seen.
     since: Mono,
     /// Highest term ever seen in the Lease; outlives a deleted one.
@@ -33,6 +45,7 @@ impl Observed {
         Self {
             content: Content::Unknown,
             version: Version::default(),
+            watched: Version::default(),
             since: Mono::ZERO,
             term: 0,
             stale: false,
@@ -63,34 +76,52 @@ impl Observed {
         self.term
     }
 
-    /// Takes what a watch or an answer showed. Returns false for news older than what is known.
-    pub(crate) fn see(&mut self, now: Mono, lease: LeaseView) -> bool {
-        if lease.version < self.version {
-            return false;
+    /// Takes what a watch or an answer showed, unless it is older than what is known.
+    pub(crate) fn see(&mut self, now: Mono, lease: LeaseView, source: Source) {
+        let went_back = self.goes_back(lease.version, source);
+        if lease.version < self.version && !went_back {
+            return;
         }
         let same_claim = self
             .record()
             .is_some_and(|known| claim(known) == claim(&lease.record));
-        if !same_claim {
+        if went_back || !same_claim {
             self.since = now;
         }
         self.version = lease.version;
         self.term = self.term.max(lease.record.term);
         self.content = Content::Present(lease.record);
-        true
     }
 
-    /// Takes the news that there is no Lease; `version` is `None` where the answer carried none.
-    pub(crate) fn see_absent(&mut self, now: Mono, version: Option<Version>) -> bool {
-        if version.is_some_and(|version| version < self.version) {
-            return false;
+    fn goes_back(&mut self, version: Version, source: Source) -> bool {
+        let went_back = source == Source::Watch && version < self.watched;
+        if source == Source::Watch {
+            self.watched = version;
         }
-        self.version = version.unwrap_or(self.version);
+        // What was written since is not there any more.
+        self.stale &= !went_back;
+        went_back
+    }
+
+    /// Takes the watch's news that there is no Lease as of `version`.
+    pub(crate) fn see_absent(&mut self, now: Mono, version: Version) {
+        let went_back = self.goes_back(version, Source::Watch);
+        if version >= self.version || went_back {
+            self.version = version;
+            self.become_absent(now);
+        }
+    }
+
+    /// Takes the answer that there is no Lease, which says no version.
+    pub(crate) fn answered_absent(&mut self, now: Mono) {
+        self.become_absent(now);
+    }
+
+    fn become_absent(&mut self, now: Mono) {
         if self.content != Content::Absent {
             self.since = now;
         }
         self.content = Content::Absent;
-        true
     }
 }
 

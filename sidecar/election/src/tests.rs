@@ -4,6 +4,7 @@ use super::*;
 use common::ids::Identity;
 
 mod moves;
+mod restored;
 
 const LD_MS: u64 = 15_000;
 

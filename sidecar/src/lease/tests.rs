@@ -163,15 +163,21 @@ fn a_release_frees_it_and_answers_a_switchover() {
 }
 
 #[test]
-fn a_late_event_does_not_replace_the_base_of_the_next_write() {
+fn the_next_write_builds_on_what_was_watched_or_answered_last() {
     let mut last = LastLease::default();
     let of_version = |version: &str| {
         let mut lease = stored();
         lease["metadata"]["resourceVersion"] = json!(version);
         Lease::read(lease).unwrap()
     };
-    last.keep(of_version("78"));
-    last.keep(of_version("77"));
+    last.answered(of_version("78"));
+    last.watched(of_version("77"));
+    assert!(
+        last.at(Version(78)).is_some(),
+        "a late event replaced the answer"
+    );
+    // A restored backup: the watch begins anew, with an older version.
+    last.watched(of_version("12"));
+    assert!(last.at(Version(12)).is_some());
     assert!(last.at(Version(77)).is_none());
-    assert!(last.at(Version(78)).is_some());
 }
