@@ -22,10 +22,10 @@ demo: .cargo
 test: .cargo
 	@$(RUN) verify
 
-# Play the simulated world: SCENARIO=name SEED=7 shows one run, SEED=0..1000 plays many.
-# Without SCENARIO it lists the scenarios.
+# Play the simulated world: SEEDS=100000 plays so many random runs that nobody has played before,
+# SCENARIO=name SEED=7 shows one run, SEED=0..1000 plays many. Alone it lists the scenarios.
 sim: .cargo
-	@$(RUN) sim -- $(SCENARIO) $(SEED)
+	@cargo run --quiet --locked --bin sim -- $(if $(SEEDS),$(SEEDS),$(SCENARIO) $(SEED))
 
 # Write docs/annotations.md anew from the contract.
 docs: .cargo

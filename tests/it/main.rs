@@ -6,5 +6,3 @@
 mod deploy;
 // The rules of the house.
 mod tidy;
-// What a group of electors does in a simulated world.
-mod world;

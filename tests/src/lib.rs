@@ -14,7 +14,6 @@ pub mod load;
 pub mod observe;
 pub mod progress;
 pub mod scene;
-pub mod world;
 
 /// Root of the project.
 #[must_use]

@@ -10,7 +10,7 @@ pub const MS: u64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: u64 = 1_000_000;
 
-/// The clock of one pod.
+/// The clock of one pod. A run lasts hours, and offsets are days: all fits 64 bits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     /// What it showed at true time zero, microseconds.
@@ -22,15 +22,15 @@ pub(super) struct Clock {
 impl Clock {
     /// What it shows at a true time.
     pub(super) fn read(self, true_us: u64) -> Mono {
-        let drift_us = i128::from(true_us) * i128::from(self.drift_ppm) / 1_000_000;
-        let local_us = i128::from(self.offset_us) + i128::from(true_us) + drift_us;
-        Mono::from_ms(u64::try_from(local_us / 1_000).unwrap_or(0))
+        let drift_us = true_us as i64 * self.drift_ppm / 1_000_000;
+        let local_us = (self.offset_us + true_us).saturating_add_signed(drift_us);
+        Mono::from_ms(local_us / 1_000)
     }
 
     /// The first true time, not before `now_us`, at which it shows `local` or later.
     pub(super) fn when(self, local: Mono, now_us: u64) -> u64 {
-        let ahead_us = i128::from(local.as_ms()) * 1_000 - i128::from(self.offset_us);
-        let guess_us = ahead_us * 1_000_000 / (1_000_000 + i128::from(self.drift_ppm));
+        let ahead_us = local.as_ms() as i64 * 1_000 - self.offset_us as i64;
+        let guess_us = ahead_us * 1_000_000 / (1_000_000 + self.drift_ppm);
         let mut true_us = u64::try_from(guess_us).unwrap_or(0).max(now_us);
         // The divisions round down: a few microseconds are missing at most.
         while self.read(true_us) < local {

@@ -20,17 +20,17 @@ mod kubelet;
 mod log;
 mod named;
 mod network;
+mod objects;
 mod operations;
 mod random;
 mod requests;
+mod restore;
 mod run;
 mod scenario;
+mod services;
+mod storm;
 mod sweep;
 mod watch;
-#[expect(
-    clippy::module_inception,
-    reason = "the world is what this module is about"
-)]
 mod world;
 
 pub use admission::{Rules, Term};
@@ -39,7 +39,7 @@ pub use coverage::{Coverage, Met};
 pub use faults::{Operation, ServiceEdit, Target, Weather};
 pub use random::Random;
 pub use run::{Mark, Run, Sent, Violation};
-pub use scenario::{Plan, Scenario, Settings, Workload, scenario, scenarios};
-pub use sweep::{Swept, sweep};
+pub use scenario::{Plan, Scenario, Settings, Workload, random_scenarios, scenario, scenarios};
+pub use sweep::{SHARES, Swept, sweep};
 pub use watch::Kind;
 pub use world::World;

@@ -1,9 +1,15 @@
 //! One pod: its object's life, its sidecar's process, and that process's clock and streams.
 
-use super::clock::Clock;
+use super::clock::{Clock, SECOND};
+use super::event::HostId;
 use super::watch::{Kind, Stream};
 use common::ids::Identity;
 use election::{Elector, Ineligible, Mono, PodView, RequestId, Standing, Version};
+use std::collections::VecDeque;
+
+/// Requests of one sidecar in ten seconds. A move in a group of five with bad luck takes dozens; a
+/// loop that nothing slows down would send thousands.
+pub(super) const REQUESTS_MAX: usize = 200;
 
 /// A pod of the world, from creation to the end of the run.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub(super) struct Host {
     pub(super) restless: u32,
     pub(super) frozen_until_us: u64,
     pub(super) cut_until_us: u64,
+    /// Until when nothing reaches it, though its requests arrive.
+    pub(super) deaf_until_us: u64,
     pub(super) streams: [Stream; 3],
     pub(super) life: Life,
     /// It has sent a write that gives the Lease away, and has not led since.
@@ -33,8 +41,12 @@ pub(super) struct Host {
     pub(super) told_to_end: bool,
     /// After the last step.
     pub(super) standing: Option<Standing>,
+    /// When it sent its last requests, microseconds.
+    pub(super) lately: VecDeque<u64>,
     /// When it last sent a renewal, and as which incarnation.
     pub(super) renewed: Option<(u64, u32)>,
+    /// Whether its object says that the pod could become active.
+    pub(super) eligible: bool,
     /// Since when its pod could become active, microseconds.
     pub(super) eligible_since_us: Option<u64>,
 }
@@ -52,6 +64,8 @@ pub(super) struct Life {
     pub(super) over: bool,
     pub(super) node_dead: bool,
     pub(super) object_gone: bool,
+    /// What its readiness probe says.
+    pub(super) ready: bool,
     /// The app is not ready before this, microseconds.
     pub(super) unready_until_us: u64,
 }
@@ -70,12 +84,15 @@ impl Host {
             restless: 0,
             frozen_until_us: 0,
             cut_until_us: 0,
+            deaf_until_us: 0,
             streams: Default::default(),
             life: Life::default(),
             gave_away: false,
             told_to_end: false,
             standing: None,
+            lately: VecDeque::new(),
             renewed: None,
+            eligible: false,
             eligible_since_us: None,
         }
     }
@@ -101,10 +118,12 @@ impl Host {
             .map(|elector| elector.standing(self.clock.read(now_us)))
     }
 
-    /// Whether it believes to lead at a true time.
+    /// Whether it believes to lead at a true time. What it said after its last step holds until
+    /// the next one, which is checked at each step.
     pub(super) fn leads_at(&self, now_us: u64) -> bool {
-        self.standing_at(now_us)
-            .is_some_and(|standing| standing.role.leads())
+        self.standing.is_some_and(|standing| {
+            standing.role.leads() && self.clock.read(now_us) < standing.valid_until
+        })
     }
 
     /// Whether it has seen that its pod is being deleted.
@@ -116,7 +135,27 @@ impl Host {
 
     /// Whether its process runs and reaches the API server.
     pub(super) fn reachable_at(&self, now_us: u64) -> bool {
-        self.elector.is_some() && self.frozen_until_us <= now_us && self.cut_until_us <= now_us
+        self.elector.is_some() && self.frozen_until_us <= now_us && !self.unheard_at(now_us)
+    }
+
+    /// Whether no answer and no news reach it.
+    pub(super) fn unheard_at(&self, now_us: u64) -> bool {
+        self.unheard_until_us() > now_us
+    }
+
+    /// Until when no answer and no news reach it.
+    pub(super) fn unheard_until_us(&self) -> u64 {
+        self.cut_until_us.max(self.deaf_until_us)
+    }
+
+    /// Counts a request: whether there have been too many lately.
+    pub(super) fn hurries(&mut self, now_us: u64) -> bool {
+        self.lately.push_back(now_us);
+        let old_us = now_us.saturating_sub(10 * SECOND);
+        while self.lately.front().is_some_and(|at_us| *at_us < old_us) {
+            self.lately.pop_front();
+        }
+        self.lately.len() > REQUESTS_MAX
     }
 
     /// Ends the process; the next one is another incarnation.
@@ -130,6 +169,16 @@ impl Host {
         self.incarnation += 1;
         self.streams.iter_mut().for_each(Stream::break_off);
     }
+}
+
+/// The uid of a pod.
+pub(super) fn uid(id: HostId) -> String {
+    format!("u{id}")
+}
+
+/// The number of the pod with this uid.
+pub(super) fn number(uid: &str) -> Option<HostId> {
+    uid.strip_prefix('u')?.parse().ok()
 }
 
 /// The object of a new pod.
@@ -146,7 +195,7 @@ pub(super) fn new_pod(identity: &Identity, priority: i32, revision: u64, now_us:
         disrupted: false,
         priority,
         revision: format!("r{revision}"),
-        created_s: i64::try_from(now_us / super::clock::SECOND).unwrap_or(i64::MAX),
+        created_s: i64::try_from(now_us / SECOND).unwrap_or(i64::MAX),
         owner: Some(super::scenario::OWNER.to_owned()),
     }
 }

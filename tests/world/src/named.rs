@@ -1,7 +1,7 @@
 //! Scenarios with a fixed meaning. Chance decides latencies and clocks only.
 
 use super::admission::Term;
-use super::faults::{Operation, Target, Weather};
+use super::faults::{Operation, ServiceEdit, Target, Weather};
 use super::scenario::{Plan, Scenario, Settings, Workload};
 use super::watch::Kind;
 use election::Handover::{self, Exclusive, Seamless};
@@ -176,6 +176,46 @@ pub(super) const ALL: &[Scenario] = &[
         name: "blind-watch",
         plan: |_| blind_watch(),
     },
+    Scenario {
+        name: "wall-clocks",
+        plan: |_| wall_clocks(),
+    },
+    Scenario {
+        name: "deaf",
+        plan: |_| {
+            let (target, for_ms) = (Target::Leader, 60_000);
+            usual(Exclusive, Operation::Deafen { target, for_ms })
+        },
+    },
+    Scenario {
+        name: "partition",
+        plan: |_| {
+            let (which, for_ms) = (u64::MAX, 60_000);
+            usual(Exclusive, Operation::Partition { which, for_ms })
+        },
+    },
+    Scenario {
+        name: "restore",
+        plan: |random| {
+            let bumped = random.chance(500);
+            restore(bumped)
+        },
+    },
+    Scenario {
+        name: "service-joins",
+        plan: |_| usual(Exclusive, Operation::EditService(ServiceEdit::Join)),
+    },
+    Scenario {
+        name: "service-fight",
+        plan: |_| {
+            let fight = ServiceEdit::Fight {
+                target: Target::Standby(0),
+                every_ms: 20,
+                times: 1_500,
+            };
+            usual(Seamless, Operation::EditService(fight))
+        },
+    },
 ];
 
 /// The usual group, and one thing that is done to it.
@@ -318,6 +358,38 @@ fn steady() -> Plan {
     Plan {
         settings: Settings::usual(Seamless),
         bursts: vec![vec![(300_000, nothing)]],
+    }
+}
+
+/// Everybody's clock on the wall is set, by seconds and by years, while nothing else happens.
+fn wall_clocks() -> Plan {
+    let targets = [Target::Leader, Target::Standby(0), Target::Standby(1)];
+    let steps = [-15, 3_600, -40_000_000, 40_000_000, -3_585];
+    let operations = steps.iter().enumerate().flat_map(|(number, by_s)| {
+        targets.map(|target| {
+            let step = Operation::StepWallClock {
+                target,
+                by_s: *by_s,
+            };
+            (number as u64 * 7_000, step)
+        })
+    });
+    Plan {
+        settings: Settings::usual(Seamless),
+        bursts: vec![operations.collect()],
+    }
+}
+
+/// A backup is taken, the role moves, and the backup is restored.
+fn restore(bumped: bool) -> Plan {
+    let down_ms = 5_000;
+    Plan {
+        settings: Settings::usual(Seamless),
+        bursts: vec![
+            vec![(0, Operation::Backup)],
+            vec![(0, Operation::Delete(Target::Leader))],
+            vec![(0, Operation::Restore { down_ms, bumped })],
+        ],
     }
 }
 

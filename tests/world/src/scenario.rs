@@ -5,6 +5,7 @@ use super::chaos;
 use super::faults::Operation;
 use super::named;
 use super::random::Random;
+use super::storm;
 use common::contract::default;
 use election::{Handover, Params};
 
@@ -125,9 +126,14 @@ impl Settings {
 /// The workload of all pods.
 pub(super) const OWNER: &str = "Deployment/web";
 
+/// The random scenarios.
+pub fn random_scenarios() -> impl Iterator<Item = &'static Scenario> {
+    chaos::ALL.iter().chain(storm::ALL.iter())
+}
+
 /// All scenarios: the random ones and those with a fixed meaning.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    chaos::ALL.iter().chain(named::ALL.iter())
+    random_scenarios().chain(named::ALL.iter())
 }
 
 /// The scenario of this name.

@@ -4,6 +4,7 @@
 //! one. Absent from it: time, chance, and who can reach it; see [`super::network`].
 
 use super::admission::{self, Rules, Term};
+use super::objects::{Change, Object, Pod, Service};
 use common::contract::NO_POD;
 use common::ids::Identity;
 use election::{
@@ -12,38 +13,17 @@ use election::{
 };
 use std::collections::BTreeMap;
 
+/// From one version to the next. See [`Api::restore`]; a run has fewer restores than this.
+const STRIDE: u64 = 16;
+
 /// The objects of one group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Api {
     version: Version,
     lease: Option<LeaseView>,
     pods: BTreeMap<String, Pod>,
     services: BTreeMap<String, Service>,
     rules: Rules,
-}
-
-/// A pod and what only the world knows about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pod {
-    /// The object.
-    pub view: PodView,
-    /// The annotation as it stands there.
-    pub term: Term,
-    /// Its role was last written by a person, not by an elector.
-    pub by_hand: bool,
-}
-
-/// A Service and what only the world knows about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Service {
-    /// The object.
-    pub view: ServiceView,
-    /// The annotation as it stands there.
-    pub term: Term,
-    /// It carries the group annotation; electors see no other.
-    pub annotated: bool,
-    /// Where it points was last written by a person, not by an elector.
-    pub by_hand: bool,
 }
 
 /// Who asks, and what its clock on the wall says.
@@ -53,32 +33,6 @@ pub(super) struct Caller {
     pub identity: Identity,
     /// What it writes as renewTime, microseconds.
     pub renew_time_us: i64,
-}
-
-/// One committed write.
-#[derive(Debug, Clone)]
-pub(super) struct Change {
-    /// When it was committed.
-    pub version: Version,
-    /// The object before and after.
-    pub object: Object,
-}
-
-/// The object of a change, before and after; `None` where it does not exist.
-#[derive(Debug, Clone)]
-pub(super) enum Object {
-    Lease {
-        before: Option<LeaseView>,
-        after: Option<LeaseView>,
-    },
-    Pod {
-        before: Option<Pod>,
-        after: Option<Pod>,
-    },
-    Service {
-        before: Option<Service>,
-        after: Option<Service>,
-    },
 }
 
 /// The end of a request at the API server.
@@ -99,6 +53,19 @@ impl Api {
     /// The version of the last write.
     pub(super) fn version(&self) -> Version {
         self.version
+    }
+
+    /// Goes back to what `backup` holds. No version is given to two states of one object: those
+    /// of this life and of the next differ by one, and grow by [`STRIDE`]. In a real cluster the
+    /// objects of other groups see to that.
+    pub(super) fn restore(&mut self, backup: &Self, bumped: bool) {
+        let version = if bumped {
+            self.version.0 + 1_000 * STRIDE
+        } else {
+            backup.version.0
+        };
+        *self = backup.clone();
+        self.version = Version(version + 1);
     }
 
     /// The Lease.
@@ -316,6 +283,20 @@ impl Api {
 
     /// Creates a Service that nothing points anywhere yet.
     pub(super) fn create_service(&mut self, name: &str, has_selector: bool) -> Option<Change> {
+        self.create_any_service(name, has_selector, true)
+    }
+
+    /// Creates a Service with a selector that has nothing to do with the group yet.
+    pub(super) fn create_unannotated_service(&mut self, name: &str) -> Option<Change> {
+        self.create_any_service(name, true, false)
+    }
+
+    fn create_any_service(
+        &mut self,
+        name: &str,
+        has_selector: bool,
+        annotated: bool,
+    ) -> Option<Change> {
         let view = ServiceView {
             name: name.to_owned(),
             version: self.version,
@@ -327,7 +308,7 @@ impl Api {
         let mut service = Service {
             view,
             term: Term::Absent,
-            annotated: true,
+            annotated,
             by_hand: false,
         };
         self.route(None, &mut service);
@@ -427,34 +408,8 @@ impl Api {
     }
 
     fn next_version(&mut self) -> Version {
-        self.version.0 += 1;
+        self.version.0 += STRIDE;
         self.version
-    }
-}
-
-impl Pod {
-    /// Its uid.
-    pub(super) fn uid(&self) -> String {
-        self.view.uid.clone()
-    }
-
-    /// Writes the annotation as it stands and as electors read it.
-    pub(super) fn set_term(&mut self, term: Term) {
-        self.term = term;
-        self.view.term = term.read();
-    }
-}
-
-impl Service {
-    /// Writes the annotation as it stands and as electors read it.
-    pub(super) fn set_term(&mut self, term: Term) {
-        self.term = term;
-        self.view.term = term.read();
-    }
-
-    /// The object as electors see it; `None` once it has left the group.
-    pub(super) fn shown(&self) -> Option<ServiceView> {
-        self.annotated.then(|| self.view.clone())
     }
 }
 

@@ -93,6 +93,8 @@ pub(super) enum Stage {
     Gone,
     /// The node has been silent for long: its pods count as not ready.
     NodeLost,
+    /// The kubelet reports whether the app is ready, which the object may not say (any more).
+    Report,
 }
 
 /// Events in order of time; those of one instant in order of arrival.

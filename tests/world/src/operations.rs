@@ -4,7 +4,7 @@ use super::admission::Term;
 use super::clock::{MS, SECOND};
 use super::coverage::Met;
 use super::event::{Event, HostId, News, Stage};
-use super::faults::{Operation, ServiceEdit, Target};
+use super::faults::{Operation, Target};
 use super::run::Mark;
 use super::watch::Kind;
 use super::world::World;
@@ -29,7 +29,13 @@ impl World {
                 self.disturb(self.now_us);
                 self.roll_out();
             }
-            Operation::Outage { for_ms } => self.outage(*for_ms),
+            Operation::Outage { for_ms } => {
+                self.mark("outage", Met::Outage, None);
+                self.outage(*for_ms);
+            }
+            Operation::Backup => self.back_up(),
+            Operation::Restore { down_ms, bumped } => self.restore(*down_ms, *bumped),
+            Operation::Partition { which, for_ms } => self.partition(*which, *for_ms),
             Operation::LoseNext { kind, done } => {
                 self.fault(self.now_us);
                 self.lose_next = Some((*kind, *done));
@@ -66,6 +72,8 @@ impl World {
             | Operation::Disrupt { target, .. }
             | Operation::Freeze { target, .. }
             | Operation::Cut { target, .. }
+            | Operation::Deafen { target, .. }
+            | Operation::StepWallClock { target, .. }
             | Operation::BreakWatch { target, .. }
             | Operation::EditRole { target, .. }
             | Operation::EditTerm { target, .. }
@@ -119,7 +127,16 @@ impl World {
                 let host = &mut self.hosts[id];
                 host.frozen_until_us = host.frozen_until_us.max(until_us);
             }
-            Operation::Cut { for_ms, .. } => self.cut(id, now_us + for_ms * MS),
+            Operation::Cut { for_ms, .. } => {
+                self.mark("cut", Met::Cut, Some(id));
+                self.cut(id, now_us + for_ms * MS);
+            }
+            Operation::Deafen { for_ms, .. } => self.deafen(id, now_us + for_ms * MS),
+            Operation::StepWallClock { by_s, .. } => {
+                // No fault: nothing that is decided may depend on it.
+                self.mark("step wall clock", Met::WallClockStepped, Some(id));
+                self.hosts[id].wall_skew_us += by_s * SECOND as i64;
+            }
             Operation::BreakWatch { kind, for_ms, .. } => {
                 self.mark("break watch", Met::BrokenWatch, Some(id));
                 self.break_watch(id, *kind, now_us + for_ms * MS);
@@ -145,7 +162,7 @@ impl World {
         }
     }
 
-    fn mark(&mut self, what: &'static str, met: Met, id: Option<HostId>) {
+    pub(super) fn mark(&mut self, what: &'static str, met: Met, id: Option<HostId>) {
         self.run.coverage.met(met);
         let pod = id.map(|id| self.hosts[id].uid().to_owned());
         let name = pod.as_deref().unwrap_or("the group");
@@ -158,7 +175,7 @@ impl World {
         });
     }
 
-    fn edit_pod(&mut self, id: HostId, edit: impl FnOnce(&mut super::api::Pod)) {
+    fn edit_pod(&mut self, id: HostId, edit: impl FnOnce(&mut super::objects::Pod)) {
         self.fault(self.now_us);
         let uid = self.hosts[id].uid().to_owned();
         let change = self.api.edit_pod(&uid, edit);
@@ -170,7 +187,7 @@ impl World {
     }
 
     /// The pod that is meant now; only those are whose processes have not ended for good.
-    fn find(&self, target: Target) -> Option<HostId> {
+    pub(super) fn find(&self, target: Target) -> Option<HostId> {
         let holder = self.holder();
         let holds = |id: &HostId| holder.as_ref() == Some(&self.hosts[*id].identity);
         let mut living = (0..self.hosts.len()).filter(|id| !self.hosts[*id].life.over);
@@ -253,15 +270,37 @@ impl World {
     }
 
     fn cut(&mut self, id: HostId, until_us: u64) {
-        self.mark("cut", Met::Cut, Some(id));
         self.fault(until_us + 3 * SECOND);
         let host = &mut self.hosts[id];
         host.cut_until_us = host.cut_until_us.max(until_us);
+        self.break_some_watches(id, until_us);
+    }
+
+    fn deafen(&mut self, id: HostId, until_us: u64) {
+        self.mark("deafen", Met::Deaf, Some(id));
+        self.fault(until_us + 3 * SECOND);
+        let host = &mut self.hosts[id];
+        host.deaf_until_us = host.deaf_until_us.max(until_us);
+        self.break_some_watches(id, until_us);
+    }
+
+    /// Some connections survive, and deliver later; others break.
+    fn break_some_watches(&mut self, id: HostId, until_us: u64) {
         for kind in Kind::ALL {
-            // Some connections survive a cut, and deliver after it; others break.
             if self.random.chance(500) {
                 self.break_watch(id, kind, until_us);
             }
+        }
+    }
+
+    fn partition(&mut self, which: u64, for_ms: u64) {
+        let chosen = |id: &HostId| which >> (id % 64) & 1 == 1 && !self.hosts[*id].life.over;
+        let cut: Vec<HostId> = (0..self.hosts.len()).filter(chosen).collect();
+        if cut.len() > 1 {
+            self.mark("partition", Met::Partitioned, None);
+        }
+        for id in cut {
+            self.cut(id, self.now_us + for_ms * MS);
         }
     }
 
@@ -274,8 +313,8 @@ impl World {
         self.queue.push(at_us, Event::Relist(id, kind, epoch));
     }
 
-    fn outage(&mut self, for_ms: u64) {
-        self.mark("outage", Met::Outage, None);
+    /// The API server is down, and all watches break.
+    pub(super) fn outage(&mut self, for_ms: u64) {
         let until_us = self.now_us + for_ms * MS;
         self.outage_until_us = until_us;
         self.fault(until_us);
@@ -317,62 +356,6 @@ impl World {
         );
         self.disturb(self.now_us);
         let change = self.api.edit_lease(|record| record.switchover = Some(name));
-        self.publish(change);
-    }
-
-    fn edit_service(&mut self, edit: ServiceEdit) {
-        const NAME: &str = "web-0";
-        self.fault(self.now_us);
-        let change = match edit {
-            ServiceEdit::Strip => {
-                self.mark("strip service", Met::ServiceEdited, None);
-                self.api.edit_service(NAME, |service| {
-                    service.by_hand = true;
-                    service.view.active = None;
-                    service.view.selected = None;
-                    service.set_term(Term::Absent);
-                })
-            }
-            ServiceEdit::Point(target) => {
-                let Some(id) = self.find(target) else { return };
-                self.mark("point service", Met::ServiceEdited, Some(id));
-                let uid = self.hosts[id].uid().to_owned();
-                self.api.edit_service(NAME, |service| {
-                    service.by_hand = true;
-                    service.view.active = Some(uid.clone());
-                    service.view.selected = Some(uid);
-                })
-            }
-            ServiceEdit::Leave { for_ms: 0 } => self.api.edit_service(NAME, |service| {
-                // It comes back pointing wherever it pointed when it left.
-                service.by_hand = true;
-                service.annotated = true;
-            }),
-            ServiceEdit::Leave { for_ms } => {
-                self.mark("service leaves", Met::ServiceLeft, None);
-                let back_us = self.now_us + for_ms * MS;
-                self.fault(back_us);
-                let back = Operation::EditService(ServiceEdit::Leave { for_ms: 0 });
-                self.queue.push(back_us, Event::Operation(back));
-                self.api
-                    .edit_service(NAME, |service| service.annotated = false)
-            }
-            ServiceEdit::Recreate { after_ms: 0 } => {
-                if self.api.has_service(NAME) {
-                    None
-                } else {
-                    self.api.create_service(NAME, true)
-                }
-            }
-            ServiceEdit::Recreate { after_ms } => {
-                self.mark("recreate service", Met::ServiceRecreated, None);
-                let back_us = self.now_us + after_ms * MS;
-                self.fault(back_us);
-                let back = Operation::EditService(ServiceEdit::Recreate { after_ms: 0 });
-                self.queue.push(back_us, Event::Operation(back));
-                self.api.remove_service(NAME)
-            }
-        };
         self.publish(change);
     }
 }

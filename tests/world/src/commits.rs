@@ -1,9 +1,9 @@
 //! What writes may do to the API server's objects, checked as they are committed: I2, I3 and I4.
 
-use super::api::{Change, Object, Pod, Service};
 use super::clock::{MS, SECOND};
 use super::event::HostId;
 use super::host;
+use super::objects::{Change, Object, Pod, Service};
 use super::world::World;
 use election::{Action, Handover, LeaseWriteKind, PodRole, PodWrite, RoleLabel, ServiceWrite};
 
@@ -62,6 +62,9 @@ impl World {
 
     /// I3.
     fn check_given_away(&mut self, id: HostId, kind: LeaseWriteKind) {
+        if self.goes_back() {
+            return;
+        }
         let exclusive = self.settings.handover == Handover::Exclusive;
         let host = &self.hosts[id];
         let uid = host.uid();
@@ -120,7 +123,7 @@ impl World {
 
     /// In `exclusive`, nobody else is active while a pod makes itself so.
     fn check_alone(&mut self, id: HostId, what: &str) {
-        if self.settings.handover != Handover::Exclusive {
+        if self.settings.handover != Handover::Exclusive || self.goes_back() {
             return;
         }
         let uid = self.hosts[id].uid();
@@ -155,19 +158,12 @@ impl World {
     pub(super) fn look_at(&mut self, change: &Change) {
         match &change.object {
             Object::Lease { .. } => {}
-            Object::Pod { .. } => {
-                let active: Vec<String> = self
-                    .api
-                    .pods()
-                    .filter(|pod| is_active(pod))
-                    .map(Pod::uid)
-                    .collect();
-                let last = self.run.active.last().map(|(_, pods)| pods);
-                if last != Some(&active) {
-                    let had = last.is_some_and(|pods| !pods.is_empty());
-                    self.check_seamless_labels(had, &active);
-                    self.run.active.push((self.now_us, active));
+            Object::Pod { before, after } => {
+                let pod = after.as_ref().or(before.as_ref());
+                if let Some(id) = pod.and_then(|pod| host::number(&pod.view.uid)) {
+                    self.note_object(id);
                 }
+                self.note_active();
             }
             Object::Service { after, .. } => {
                 let selected = after
@@ -183,6 +179,22 @@ impl World {
             }
         }
         self.check_seamless_routes(change);
+    }
+
+    /// Which pods carry the active label now.
+    pub(super) fn note_active(&mut self) {
+        let active: Vec<String> = self
+            .api
+            .pods()
+            .filter(|pod| is_active(pod))
+            .map(Pod::uid)
+            .collect();
+        let last = self.run.active.last().map(|(_, pods)| pods);
+        if last != Some(&active) {
+            let had = last.is_some_and(|pods| !pods.is_empty());
+            self.check_seamless_labels(had, &active);
+            self.run.active.push((self.now_us, active));
+        }
     }
 
     /// Whether I2 of `seamless` binds now: no fault for long, and a successor.

@@ -1,6 +1,6 @@
 //! The loop: one event after the other, and the checks after each.
 
-use super::api::{Api, Change};
+use super::api::Api;
 use super::clock::{Clock, MS, SECOND};
 use super::coverage::Met;
 use super::event::{Event, HostId, News, Queue, Stage};
@@ -8,6 +8,7 @@ use super::faults::{Operation, Weather};
 use super::host::{self, Host};
 use super::invariants::Memory;
 use super::log::{self, Log};
+use super::objects::Change;
 use super::random::Random;
 use super::run::{Run, Violation};
 use super::scenario::{Plan, Scenario, Settings, Workload};
@@ -36,6 +37,8 @@ pub struct World {
     pub(super) weather: Vec<(u64, Option<HostId>, Weather)>,
     pub(super) outage_until_us: u64,
     pub(super) lose_next: Option<(LeaseWriteKind, bool)>,
+    /// What a restore goes back to.
+    pub(super) backup: Option<Api>,
     /// Revision of the template.
     pub(super) revision: u64,
     /// The last effect of a fault, as far as known.
@@ -106,6 +109,7 @@ impl World {
             weather: Vec::new(),
             outage_until_us: 0,
             lose_next: None,
+            backup: None,
             revision: 1,
             faulty_until_us: 0,
             disturbed_until_us: 0,
@@ -219,7 +223,7 @@ impl World {
             Workload::StatefulSet => format!("web-{number}"),
             _ => format!("web-r{}-{number}", self.revision),
         });
-        let identity = Identity::new(name, format!("u{number}"));
+        let identity = Identity::new(name, host::uid(number));
         let drift_ppm = match self.random.between(0, 2) {
             0 => self.random.between(0, self.settings.drift_ppm_max) as i64,
             1 => self.settings.drift_ppm_max as i64,
@@ -277,6 +281,9 @@ impl World {
             return;
         };
         for id in 0..self.hosts.len() {
+            if self.hosts[id].elector.is_some() && !self.hosts[id].stream(kind).open {
+                self.run.coverage.met(Met::WatchGap);
+            }
             if self.hosts[id].stream(kind).open {
                 self.queue_news(id, kind, input.clone());
                 let repeated = self.weather_of(id).duplicate;
@@ -314,7 +321,7 @@ impl World {
         }
         let back_us = host
             .frozen_until_us
-            .max(host.cut_until_us)
+            .max(host.unheard_until_us())
             .max(self.outage_until_us);
         if back_us > self.now_us {
             let at_us = back_us + self.random.between(1, 1_000) * MS;
@@ -374,9 +381,9 @@ impl World {
         if host.stream(kind).epoch != epoch {
             return;
         }
-        if host.cut_until_us > self.now_us {
+        if host.unheard_at(self.now_us) {
             // A connection that survives the cut delivers after it.
-            let at_us = host.cut_until_us + self.random.between(1, 2_000) * MS;
+            let at_us = host.unheard_until_us() + self.random.between(1, 2_000) * MS;
             let incarnation = host.incarnation;
             self.fault(at_us);
             self.queue.push(
@@ -386,8 +393,21 @@ impl World {
             return;
         }
         if let Some(input) = host.stream(kind).queue.pop_front() {
+            self.note_order(id, kind, &input);
             self.step(id, input);
         }
+    }
+
+    /// Streams know nothing of each other: a younger change may be told before an older one.
+    fn note_order(&mut self, id: HostId, kind: Kind, input: &Input) {
+        let Some(version) = watch::shown_version(input) else {
+            return;
+        };
+        let host = &mut self.hosts[id];
+        if host.streams.iter().any(|stream| stream.told > version) {
+            self.run.coverage.met(Met::Reordered);
+        }
+        host.stream(kind).told = version;
     }
 
     /// One step of an elector, and what follows from it.
@@ -395,7 +415,8 @@ impl World {
         let now_us = self.now_us;
         let host = &mut self.hosts[id];
         let now = host.clock.read(now_us);
-        if host.in_flight_over(now_us) {
+        let overdue = host.in_flight_over(now_us);
+        if overdue {
             // At the deadline, shell and elector both take the request for lost.
             host.in_flight = None;
         }
@@ -406,18 +427,13 @@ impl World {
             now_us,
             format_args!("{} <- {}", host.identity.uid, log::Told(&input)),
         );
+        let told = !matches!(input, Input::Wake | Input::Done(..));
         let step = elector.step(now, input);
         self.log.line(
             now_us,
             format_args!("{} -> {}", host.identity.uid, log::Asked(&step, now)),
         );
-        let lost = host.standing.is_some_and(|standing| {
-            standing.role.leads() && standing.valid_until <= now && !step.standing.role.leads()
-        });
-        if lost {
-            self.run.coverage.met(Met::Expired);
-        }
-        host.standing = Some(step.standing);
+        let before = host.standing.replace(step.standing);
         host.wake += 1;
         host.restless = if step.wake_at <= now {
             host.restless + 1
@@ -431,6 +447,9 @@ impl World {
             );
         }
         self.check_step(id, &step);
+        if let Some(before) = before {
+            self.check_transition(id, &before, &step, told && !overdue);
+        }
         self.follow(id, step);
     }
 

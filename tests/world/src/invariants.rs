@@ -18,10 +18,10 @@
 //!
 //! What people wrote by hand counts as no elector's fault until an elector has written it anew.
 
-use super::api::Pod;
 use super::clock::MS;
 use super::coverage::Met;
 use super::host;
+use super::objects::Pod;
 use super::world::World;
 use election::{Handover, RoleLabel};
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ use std::collections::BTreeMap;
 pub(super) struct Memory {
     /// Which pod led each term.
     led: BTreeMap<u64, String>,
+    /// The API server has gone back to an older state: nothing is promised of leaders before this.
+    suspended_until_us: u64,
     /// Whether the world is quiet, so that each quiet time counts once.
     quiet: bool,
 }
@@ -39,6 +41,12 @@ impl Memory {
     /// Nothing is left that says which terms there have been: they begin anew.
     pub(super) fn forget_terms(&mut self) {
         self.led.clear();
+    }
+
+    /// The API server has gone back: what is promised begins anew at `at_us`.
+    pub(super) fn begin_anew(&mut self, at_us: u64) {
+        self.led.clear();
+        self.suspended_until_us = at_us;
     }
 }
 
@@ -66,10 +74,11 @@ impl World {
             (host.uid().to_owned(), term)
         });
         let other = leaders.next().map(|host| host.uid().to_owned());
-        if let (Some((uid, _)), Some(other)) = (&leader, other) {
+        if self.goes_back() {
+            // See the module `restore`.
+        } else if let (Some((uid, _)), Some(other)) = (&leader, other) {
             self.violate("I1", format!("{uid} and {other} both believe to lead"));
-        }
-        if let Some((uid, term)) = &leader {
+        } else if let Some((uid, term)) = &leader {
             let first = self.memory.led.entry(*term).or_insert_with(|| uid.clone());
             if first != uid {
                 let message = format!("{uid} leads term {term}, which {first} has led");
@@ -181,6 +190,11 @@ impl World {
 }
 
 impl World {
+    /// Whether the API server has gone back to an older state, and leaders of before may be left.
+    pub(super) fn goes_back(&self) -> bool {
+        self.now_us < self.memory.suspended_until_us
+    }
+
     /// Whether a pod is there that could lead for want of a better one. While a pod is being deleted
     /// that is not said: it may keep the Lease until its time runs out.
     fn has_degraded(&self) -> bool {

@@ -12,6 +12,15 @@ use std::thread;
 /// Violations that one sweep keeps: each has its log.
 const VIOLATIONS_MAX: usize = 50;
 
+/// The random scenarios, and the part of a hundred fresh runs that each has.
+pub const SHARES: [(&str, u64); 5] = [
+    ("chaos", 30),
+    ("storm", 30),
+    ("everyday", 20),
+    ("restored", 10),
+    ("slow-then-silent", 10),
+];
+
 /// What many runs have met.
 #[derive(Debug)]
 pub struct Swept {

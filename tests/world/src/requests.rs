@@ -2,11 +2,16 @@
 //! knows, and I5.
 
 use super::clock::MS;
+use super::coverage::Met;
 use super::event::HostId;
+use super::host::REQUESTS_MAX;
 use super::log::Wanted;
 use super::run::Sent;
 use super::world::World;
-use election::{Action, Handover, LeaseWrite, LeaseWriteKind, PodRole, PodWrite, Request, Step};
+use election::{
+    Action, Elector, Handover, LeaseWrite, LeaseWriteKind, PodRole, PodWrite, Request, Role,
+    Standing, Step,
+};
 
 impl World {
     /// What a step itself promises.
@@ -15,15 +20,57 @@ impl World {
         let now = host.clock.read(self.now_us);
         let standing = step.standing;
         let asked_again = host.elector.as_ref().map(|elector| elector.standing(now));
+        let ends = |elector: &Elector| !elector.standing(standing.valid_until).role.leads();
         if standing.role.leads() != (now < standing.valid_until) {
             let message = format!(
                 "u{id} is {:?} until {:?}",
                 standing.role, standing.valid_until
             );
             self.violate("contract", message);
+        } else if !host.elector.as_ref().is_none_or(ends) {
+            let message = format!("u{id} leads beyond {:?}", standing.valid_until);
+            self.violate("contract", message);
         } else if asked_again != Some(standing) {
             let message = format!("u{id} says {standing:?}, and asked again {asked_again:?}");
             self.violate("contract", message);
+        }
+    }
+
+    /// How a step has changed where a pod stands. `told`: nothing but news can have done it.
+    pub(super) fn check_transition(
+        &mut self,
+        id: HostId,
+        before: &Standing,
+        step: &Step,
+        told: bool,
+    ) {
+        let after = step.standing;
+        if before.role == Role::Leader && after.role == Role::Draining {
+            self.run.coverage.met(Met::Draining);
+        }
+        if !before.role.leads() || after.role.leads() {
+            return;
+        }
+        let host = &self.hosts[id];
+        if host.clock.read(self.now_us) >= before.valid_until {
+            return self.run.coverage.met(Met::Expired);
+        }
+        if step
+            .request
+            .iter()
+            .any(|request| gives_away(&request.action))
+        {
+            return;
+        }
+        self.run.coverage.met(Met::Usurped);
+        let holder = host.identity.to_string();
+        let lease = self.api.lease().map(|lease| &lease.record);
+        let still = lease.is_some_and(|record| {
+            record.holder.as_ref() == Some(&holder) && record.term == before.term
+        });
+        if told && still && !self.goes_back() {
+            let message = format!("u{id} gives up term {}, which is its own", before.term);
+            self.violate("I6", message);
         }
     }
 
@@ -44,6 +91,8 @@ impl World {
         });
         let host = &mut self.hosts[id];
         host.gave_away |= gives_away(&request.action);
+        let hurried = host.hurries(self.now_us);
+        let on_its_way_out = host.told_to_end || host.knows_deletion();
         let wanted = Wanted(&request.action);
         let message = if host.in_flight.is_some() {
             format!("{uid} asks to {wanted} while another request is in flight")
@@ -54,6 +103,10 @@ impl World {
             )
         } else if in_ms == 0 || in_ms > self.settings.lease_duration_ms / 5 {
             format!("{uid} asks to {wanted} within {in_ms} ms")
+        } else if hurried {
+            format!("{uid} asks more than {REQUESTS_MAX} times in ten seconds")
+        } else if on_its_way_out && claims(&request.action) {
+            format!("{uid} asks to {wanted} though it is on its way out")
         } else if self.settings.handover == Handover::Exclusive
             && gives_away(&request.action)
             && !host.told_to_end
@@ -123,6 +176,17 @@ fn makes_active(uid: &str, action: &Action) -> bool {
         Action::WriteService(write) => write.active.is_some(),
         _ => false,
     }
+}
+
+/// Whether a request makes its sender the holder of the Lease.
+fn claims(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::WriteLease(LeaseWrite {
+            kind: LeaseWriteKind::Acquire | LeaseWriteKind::Confirm,
+            ..
+        })
+    )
 }
 
 fn gives_away(action: &Action) -> bool {

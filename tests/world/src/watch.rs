@@ -1,7 +1,8 @@
 //! Watch streams: what one sidecar is told of one kind of object, in order, late.
 
-use super::api::{Api, Change, Object, Pod, Service};
-use election::Input;
+use super::api::Api;
+use super::objects::{Change, Object, Pod, Service};
+use election::{Input, Version};
 use std::collections::VecDeque;
 
 /// The three kinds that a sidecar watches. Streams of different kinds know nothing of each other.
@@ -26,6 +27,8 @@ pub(super) struct Stream {
     /// Changes are queued; between a break and the next list they are missed.
     pub(super) open: bool,
     pub(super) queue: VecDeque<Input>,
+    /// The newest version that was delivered.
+    pub(super) told: Version,
 }
 
 impl Stream {
@@ -34,6 +37,17 @@ impl Stream {
         self.epoch += 1;
         self.open = false;
         self.queue.clear();
+        self.told = Version::default();
+    }
+}
+
+/// The version of the object that a piece of news shows; `None` for lists and for what is gone.
+pub(super) fn shown_version(input: &Input) -> Option<Version> {
+    match input {
+        Input::LeaseSeen(lease) => Some(lease.version),
+        Input::PodSeen(pod) => Some(pod.version),
+        Input::ServiceSeen(service) => Some(service.version),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the API server's own policies make of a write: the route rule and the fencing rules of the
 //! chart, as far as a write of an elector can meet them.
 
-use super::api::{Pod, Service};
+use super::objects::{Pod, Service};
 use common::contract::NO_POD;
 use common::ids::Identity;
 use election::{Record, RoleLabel, TERM_MAX};

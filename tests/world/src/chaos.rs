@@ -29,7 +29,10 @@ pub(super) const ALL: [Scenario; 3] = [
     },
 ];
 
-fn plan(random: &mut Random, operation: fn(&mut Random, &Settings) -> Operation) -> Plan {
+pub(super) fn plan(
+    random: &mut Random,
+    operation: fn(&mut Random, &Settings) -> Operation,
+) -> Plan {
     let settings = settings(random);
     // Operations that follow each other closely meet each other's effects.
     let within_ms = random.pick(&[500, 5_000, settings.lease_duration_ms * 2]);
@@ -105,13 +108,13 @@ fn settings(random: &mut Random) -> Settings {
     }
 }
 
-fn target(random: &mut Random) -> Target {
+pub(super) fn target(random: &mut Random) -> Target {
     let standby = Target::Standby(random.between(0, 9));
     random.pick(&[Target::Leader, standby])
 }
 
 /// Up to somewhat more than a lease duration; often little.
-fn for_ms(random: &mut Random, settings: &Settings) -> u64 {
+pub(super) fn for_ms(random: &mut Random, settings: &Settings) -> u64 {
     let longest_ms = random.pick(&[300, 2_000, settings.lease_duration_ms * 3 / 2]);
     random.between(10, longest_ms)
 }
@@ -178,7 +181,7 @@ fn wrong_operation(random: &mut Random, settings: &Settings) -> Operation {
 }
 
 /// What breaks.
-fn accident(random: &mut Random, settings: &Settings) -> Operation {
+pub(super) fn accident(random: &mut Random, settings: &Settings) -> Operation {
     let target = target(random);
     let for_ms = for_ms(random, settings);
     match random.between(0, 17) {
@@ -227,7 +230,7 @@ fn accident(random: &mut Random, settings: &Settings) -> Operation {
     }
 }
 
-fn any_operation(random: &mut Random, settings: &Settings) -> Operation {
+pub(super) fn any_operation(random: &mut Random, settings: &Settings) -> Operation {
     match random.between(0, 9) {
         0..=3 => planned_operation(random, settings),
         4..=8 => accident(random, settings),

@@ -31,8 +31,19 @@ pub enum Operation {
     Freeze { target: Target, for_ms: u64 },
     /// A sidecar is cut off from the API server.
     Cut { target: Target, for_ms: u64 },
+    /// A sidecar is heard and hears nothing: its requests are done, no answer and no news arrive.
+    Deafen { target: Target, for_ms: u64 },
+    /// Several sidecars are cut off at once: those whose bit is set, in the order of creation.
+    Partition { which: u64, for_ms: u64 },
+    /// The clock on the wall is set, forward or back. The one that decides is another.
+    StepWallClock { target: Target, by_s: i64 },
     /// The API server is down.
     Outage { for_ms: u64 },
+    /// All objects are written down, for a later restore.
+    Backup,
+    /// The API server is down, and has the objects of the last backup when it is back. Versions
+    /// fall back with them, or only those of objects do and new ones are higher than ever.
+    Restore { down_ms: u64, bumped: bool },
     /// Requests and watches have bad luck; those of one pod, or of all.
     Weather {
         target: Option<Target>,
@@ -72,7 +83,7 @@ pub enum Target {
     Standby(u64),
 }
 
-/// What is done to the first Service.
+/// What is done to the first Service, or to one that comes late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceEdit {
     /// The two annotations (and with them the selector key) are removed.
@@ -89,6 +100,17 @@ pub enum ServiceEdit {
         /// After this time.
         after_ms: u64,
     },
+    /// Another writer points it at some pod, again and again.
+    Fight {
+        /// At which pod.
+        target: Target,
+        /// How often, milliseconds.
+        every_ms: u64,
+        /// How many times.
+        times: u64,
+    },
+    /// Another Service, which was there and not annotated, joins the group.
+    Join,
 }
 
 /// How requests and watches fare: parts in a thousand, and a bound.

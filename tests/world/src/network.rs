@@ -1,11 +1,12 @@
 //! The way of a request to the API server, and of its answer back.
 
-use super::api::{Caller, Change, Object};
+use super::api::Caller;
 use super::clock::MS;
 use super::coverage::Met;
 use super::event::{Event, Fate, Flight, HostId, News};
 use super::faults::Weather;
 use super::log;
+use super::objects::{Change, Object};
 use super::world::World;
 use election::{Action, Failure, LeaseWrite, LeaseWriteKind, Outcome, Request};
 
@@ -186,6 +187,9 @@ impl World {
     fn reply(&mut self, flight: &Flight, outcome: Outcome, weather: Weather) {
         let outcome = match flight.fate {
             Fate::AnswerLost => return,
+            _ if self.hosts[flight.host].deaf_until_us > self.now_us => {
+                return self.run.coverage.met(Met::LostAnswer);
+            }
             Fate::DoneButFailed => {
                 self.run.coverage.met(Met::ServerErrorDone);
                 Outcome::Failed(Failure::Unavailable { retry_after_ms: 0 })

@@ -26,14 +26,23 @@ impl World {
             return;
         }
         if self.outage_until_us > self.now_us
-            && matches!(stage, Stage::Ready | Stage::Gone | Stage::Uncordon)
+            && matches!(
+                stage,
+                Stage::Ready | Stage::Gone | Stage::Uncordon | Stage::Report
+            )
         {
             let at_us = self.outage_until_us + self.random.between(100, 1_000) * MS;
             self.disturb(at_us);
             self.queue.push(at_us, Event::Kubelet(id, stage));
             return;
         }
+        let life = &self.hosts[id].life;
+        let stops = life.deleted_us.is_some();
         match stage {
+            // What was to stop a pod that came back with an older state is void.
+            Stage::PreStop | Stage::AppExit | Stage::GraceEnd if !stops => {}
+            Stage::Kill if !life.terminated => {}
+            Stage::Gone if !life.over => {}
             Stage::Start => self.sidecar_starts(id),
             Stage::Ready => self.app_ready(id),
             Stage::PreStop => self.pre_stop(id),
@@ -54,6 +63,7 @@ impl World {
             }
             Stage::Gone => self.object_goes(id),
             Stage::NodeLost => self.set_ready(id, false),
+            Stage::Report => self.set_ready(id, self.hosts[id].life.ready),
         }
     }
 
@@ -74,6 +84,7 @@ impl World {
     }
 
     pub(super) fn set_ready(&mut self, id: HostId, ready: bool) {
+        self.hosts[id].life.ready = ready;
         let uid = self.hosts[id].identity.uid.clone();
         let change = self.api.edit_pod(&uid, |pod| pod.view.ready = ready);
         self.disturb(self.now_us);
@@ -248,7 +259,7 @@ impl World {
             .pods()
             .filter(|pod| !pod.view.terminating)
             .collect();
-        let old = |pod: &&&super::api::Pod| pod.view.revision != revision;
+        let old = |pod: &&&super::objects::Pod| pod.view.revision != revision;
         let new = pods.iter().filter(|pod| !old(pod)).count();
         let ready = pods.iter().filter(|pod| pod.view.ready).count();
         let outdated: Vec<_> = pods.iter().filter(old).map(|pod| pod.uid()).collect();
@@ -297,13 +308,16 @@ impl World {
         }
     }
 
+    /// Notes whether a pod's object says that it could become active.
+    pub(super) fn note_object(&mut self, id: HostId) {
+        let pod = self.api.pod(&self.hosts[id].identity.uid);
+        self.hosts[id].eligible = pod.is_some_and(|pod| host::eligible(&pod.view));
+    }
+
     /// Notes since when each pod could become active.
     pub(super) fn note_eligible(&mut self) {
         for host in &mut self.hosts {
-            let pod = self.api.pod(&host.identity.uid);
-            let eligible = pod.is_some_and(|pod| host::eligible(&pod.view))
-                && host.reachable_at(self.now_us)
-                && !host.life.node_dead;
+            let eligible = host.eligible && host.reachable_at(self.now_us) && !host.life.node_dead;
             host.eligible_since_us = match (eligible, host.eligible_since_us) {
                 (false, _) => None,
                 (true, None) => Some(self.now_us),

@@ -57,6 +57,10 @@ met! {
     SwitchoverAnswered,
     /// A leader lost the role because it could not renew.
     Expired,
+    /// A leader learned that the Lease names somebody else.
+    Usurped,
+    /// A leader was on its way out and still led.
+    Draining,
     /// A process ended after SIGTERM by itself.
     Finished,
     /// A read or write was refused by a fencing policy.
@@ -93,12 +97,26 @@ met! {
     RepeatedWatch,
     /// A watch broke.
     BrokenWatch,
+    /// Something happened while a watch was broken.
+    WatchGap,
+    /// Two streams told of two changes in the wrong order.
+    Reordered,
     /// A sidecar was cut off.
     Cut,
+    /// Several sidecars were cut off at once.
+    Partitioned,
+    /// A sidecar was heard and heard nothing.
+    Deaf,
+    /// A clock on the wall was set.
+    WallClockStepped,
     /// A sidecar stood still.
     Frozen,
     /// The API server was down.
     Outage,
+    /// The API server went back to an older state.
+    Restored,
+    /// A pod that was over came back with an older state.
+    Resurrected,
     /// A sidecar crashed.
     SidecarCrash,
     /// A sidecar was restarted by SIGTERM.
@@ -133,6 +151,10 @@ met! {
     ServiceLeft,
     /// A Service was deleted and made again.
     ServiceRecreated,
+    /// Another writer pointed a Service elsewhere again and again.
+    ServiceFought,
+    /// A Service that was there joined the group.
+    ServiceJoined,
     /// The role was frozen.
     Paused,
     /// A switchover was asked for.

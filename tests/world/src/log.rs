@@ -1,7 +1,7 @@
 //! The log of a run, one line an event, in words that a person reads quickly.
 
-use super::api::{Change, Object};
 use super::clock::SECOND;
+use super::objects::{Change, Object};
 use election::{
     Action, Input, LeaseView, Mono, Outcome, PodRole, PodView, Request, ServiceView, Step,
 };
@@ -182,7 +182,7 @@ impl Display for Changed<'_> {
             Object::Pod { before, .. } => {
                 let uid = before
                     .as_ref()
-                    .map(super::api::Pod::uid)
+                    .map(super::objects::Pod::uid)
                     .unwrap_or_default();
                 write!(f, "pod {uid} is gone")
             }

@@ -1,0 +1,113 @@
+//! What people and other programs do to Services.
+
+use super::admission::Term;
+use super::clock::MS;
+use super::coverage::Met;
+use super::event::Event;
+use super::faults::{Operation, ServiceEdit, Target};
+use super::world::World;
+
+/// The Service that is edited.
+const NAME: &str = "web-0";
+/// A Service that is not annotated from the beginning.
+const LATE: &str = "web-late";
+
+impl World {
+    /// Does one edit.
+    pub(super) fn edit_service(&mut self, edit: ServiceEdit) {
+        self.fault(self.now_us);
+        let change = match edit {
+            ServiceEdit::Strip => {
+                self.mark("strip service", Met::ServiceEdited, None);
+                self.api.edit_service(NAME, |service| {
+                    service.by_hand = true;
+                    service.view.active = None;
+                    service.view.selected = None;
+                    service.set_term(Term::Absent);
+                })
+            }
+            ServiceEdit::Point(target) => {
+                let Some(id) = self.find(target) else { return };
+                self.mark("point service", Met::ServiceEdited, Some(id));
+                return self.point_service(target);
+            }
+            ServiceEdit::Fight { times: 0, .. } => None,
+            ServiceEdit::Fight {
+                target,
+                every_ms,
+                times,
+            } => return self.fight(target, every_ms, times),
+            ServiceEdit::Join => return self.join(),
+            ServiceEdit::Leave { for_ms: 0 } => self.api.edit_service(NAME, |service| {
+                // It comes back pointing wherever it pointed when it left.
+                service.by_hand = true;
+                service.annotated = true;
+            }),
+            ServiceEdit::Leave { for_ms } => {
+                self.mark("service leaves", Met::ServiceLeft, None);
+                let back_us = self.now_us + for_ms * MS;
+                self.fault(back_us);
+                let back = Operation::EditService(ServiceEdit::Leave { for_ms: 0 });
+                self.queue.push(back_us, Event::Operation(back));
+                self.api
+                    .edit_service(NAME, |service| service.annotated = false)
+            }
+            ServiceEdit::Recreate { after_ms: 0 } => {
+                if self.api.has_service(NAME) {
+                    None
+                } else {
+                    self.api.create_service(NAME, true)
+                }
+            }
+            ServiceEdit::Recreate { after_ms } => {
+                self.mark("recreate service", Met::ServiceRecreated, None);
+                let back_us = self.now_us + after_ms * MS;
+                self.fault(back_us);
+                let back = Operation::EditService(ServiceEdit::Recreate { after_ms: 0 });
+                self.queue.push(back_us, Event::Operation(back));
+                self.api.remove_service(NAME)
+            }
+        };
+        self.publish(change);
+    }
+
+    fn point_service(&mut self, target: Target) {
+        let Some(id) = self.find(target) else { return };
+        let uid = self.hosts[id].uid().to_owned();
+        let change = self.api.edit_service(NAME, |service| {
+            service.by_hand = true;
+            service.view.active = Some(uid.clone());
+            service.view.selected = Some(uid);
+        });
+        self.publish(change);
+    }
+
+    /// Another writer that wants a Service for itself.
+    fn fight(&mut self, target: Target, every_ms: u64, times: u64) {
+        self.mark("fight for service", Met::ServiceFought, None);
+        self.point_service(target);
+        let again_us = self.now_us + every_ms * MS;
+        let again = ServiceEdit::Fight {
+            target,
+            every_ms,
+            times: times - 1,
+        };
+        self.fault(again_us);
+        let again = Event::Operation(Operation::EditService(again));
+        self.queue.push(again_us, again);
+    }
+
+    /// A Service that selects all pods is annotated with the group.
+    fn join(&mut self) {
+        if self.api.has_service(LATE) {
+            return;
+        }
+        self.mark("service joins", Met::ServiceJoined, None);
+        let created = self.api.create_unannotated_service(LATE);
+        self.publish(created);
+        let joined = self
+            .api
+            .edit_service(LATE, |service| service.annotated = true);
+        self.publish(joined);
+    }
+}

@@ -1,0 +1,67 @@
+//! A second kind of chaos, with what the first does not know: partitions, deaf sidecars, wall clocks
+//! that are set, Services that join or are fought for, and an API server that goes back in time.
+//!
+//! It stands beside the first so that the seeds of that one go on meaning what they mean.
+
+use super::chaos::{accident, any_operation, for_ms, plan, target};
+use super::faults::{Operation, ServiceEdit};
+use super::random::Random;
+use super::scenario::{Scenario, Settings};
+
+/// The scenarios of this module.
+pub(super) const ALL: [Scenario; 2] = [
+    Scenario {
+        name: "storm",
+        plan: |random| plan(random, operation),
+    },
+    Scenario {
+        name: "restored",
+        plan: restored,
+    },
+];
+
+fn operation(random: &mut Random, settings: &Settings) -> Operation {
+    if random.chance(600) {
+        return any_operation(random, settings);
+    }
+    let target = target(random);
+    let for_ms = for_ms(random, settings);
+    match random.between(0, 9) {
+        0..=2 => Operation::Deafen { target, for_ms },
+        3 | 4 => {
+            let which = random.bits();
+            Operation::Partition { which, for_ms }
+        }
+        5 | 6 => {
+            let by_s = random.pick(&[-100_000, -15, -1, 1, 15, 100_000]);
+            Operation::StepWallClock { target, by_s }
+        }
+        7 => Operation::EditService(ServiceEdit::Join),
+        8 => Operation::EditService(ServiceEdit::Fight {
+            target,
+            every_ms: random.between(5, 500),
+            times: random.between(2, 60),
+        }),
+        _ => accident(random, settings),
+    }
+}
+
+/// Some time after a backup, whatever has happened meanwhile, it is restored.
+fn restored(random: &mut Random) -> super::scenario::Plan {
+    let mut plan = plan(random, operation);
+    let within_ms = plan.settings.lease_duration_ms * 2;
+    let backup = (random.between(0, within_ms), Operation::Backup);
+    let restore = Operation::Restore {
+        down_ms: random.between(1_000, within_ms),
+        bumped: random.chance(500),
+    };
+    let restore = (random.between(0, within_ms), restore);
+    if let Some(burst) = plan.bursts.first_mut() {
+        burst.push(backup);
+    }
+    // What follows has to be right again, so the last burst is one of another kind.
+    plan.bursts.push(vec![restore]);
+    plan.bursts
+        .push(vec![(0, any_operation(random, &plan.settings))]);
+    plan
+}
