@@ -416,8 +416,11 @@ impl Elector {
                 backoff.failed(now, CONFLICT_RETRY_MS, retry_ms_max, jitter);
             }
             Failure::Unavailable { retry_after_ms } => {
-                // Retry-After is heeded as long as it leaves the role time to be renewed.
-                let wait_ms = retry_ms.max(retry_after_ms.min(self.params.renew_every_ms()));
+                // Retry-After is heeded as far as it leaves the role time for more tries.
+                let heeded_ms = self.tenure.map_or(self.params.renew_every_ms(), |tenure| {
+                    tenure.valid_until.ms_since(now) / 4
+                });
+                let wait_ms = retry_ms.max(retry_after_ms.min(heeded_ms));
                 backoff.failed(now, wait_ms, retry_ms_max.max(wait_ms), jitter);
             }
             Failure::Lost | Failure::Refused => backoff.failed(now, retry_ms, retry_ms_max, jitter),
