@@ -3,14 +3,18 @@
 //! Absent from it: retries. The elector alone knows what is worth repeating and for how long, so
 //! an answer of any status is an answer, and a request that is dropped ends its connection.
 
+use crate::credentials::{CredentialError, RootsFile, TokenFile};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::Client;
 use kube::client::{Body, ConfigExt};
+use std::sync::Arc;
 use std::time::Duration;
+use tower::util::MapRequestLayer;
 use tower::{BoxError, ServiceBuilder};
 
 /// Largest answer that is read, bytes: etcd takes objects of 1.5 MiB, and lists come in pages.
@@ -34,19 +38,35 @@ const IDLE_MS: u64 = 30_000;
 /// kept connection may cost one request until its deadline.
 const IDLE_CONNECTIONS_MAX: usize = 1;
 
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A file of the service account cannot be used.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The rest of the configuration cannot be used.
+    #[error("use the client's configuration: {0}")]
+    Config(#[source] Box<kube::Error>),
+}
+
+impl From<kube::Error> for ClientError {
+    fn from(error: kube::Error) -> Self {
+        Self::Config(Box::new(error))
+    }
+}
+
 /// A client with these credentials and nothing that repeats or delays a request.
 ///
 /// # Errors
-/// If certificates or credentials cannot be read.
-pub fn client(config: kube::Config, connect_timeout: Duration) -> Result<Client, Box<kube::Error>> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect_timeout));
-    tcp.set_keepalive(Some(Duration::from_millis(KEEPALIVE_MS)));
-    tcp.set_keepalive_interval(Some(Duration::from_millis(KEEPALIVE_INTERVAL_MS)));
-    tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
-    let connector = config.rustls_https_connector_with_connector(tcp)?;
+/// [`ClientError`] if certificates or credentials cannot be read.
+pub fn client(mut config: kube::Config, connect_timeout: Duration) -> Result<Client, ClientError> {
+    let token = config.auth_info.token_file.take();
+    let token = token.map(|path| TokenFile::open(path.into())).transpose()?;
+    let token = token.map(|file| {
+        let file = Arc::new(file);
+        MapRequestLayer::new(move |request: Request<Body>| file.sign(request))
+    });
+    let connector = connector(&mut config, connect_timeout)?;
     let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_millis(IDLE_MS))
@@ -55,9 +75,30 @@ pub fn client(config: kube::Config, connect_timeout: Duration) -> Result<Client,
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
+        .option_layer(token)
         .map_err(BoxError::from)
         .service(pool);
     Ok(Client::new(service, config.default_namespace))
+}
+
+fn connector(
+    config: &mut kube::Config,
+    connect_timeout: Duration,
+) -> Result<HttpsConnector<HttpConnector>, ClientError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connect_timeout));
+    tcp.set_keepalive(Some(Duration::from_millis(KEEPALIVE_MS)));
+    tcp.set_keepalive_interval(Some(Duration::from_millis(KEEPALIVE_INTERVAL_MS)));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
+    let Some(roots) = config.root_cert_file.take() else {
+        return Ok(config.rustls_https_connector_with_connector(tcp)?);
+    };
+    let roots = Arc::new(RootsFile::open(roots)?);
+    let mut tls = config.rustls_client_config()?;
+    tls.dangerous().set_certificate_verifier(roots);
+    Ok(HttpsConnector::from((tcp, tls)))
 }
 
 /// An answer, of whatever status.
@@ -159,95 +200,4 @@ fn retry_after_ms(headers: &HeaderMap) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-
-    async fn served() -> (TcpListener, Client) {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
-        let client = client(kube::Config::new(url), Duration::from_millis(500)).unwrap();
-        (listener, client)
-    }
-
-    async fn head(stream: &mut TcpStream) -> String {
-        let mut bytes = Vec::new();
-        while !bytes.ends_with(b"\r\n\r\n") {
-            bytes.push(stream.read_u8().await.unwrap());
-        }
-        String::from_utf8(bytes).unwrap()
-    }
-
-    fn get(path: &str) -> Request<Body> {
-        request(Method::GET, path, None)
-    }
-
-    /// kube's own client would send it up to fifteen times more, for as long as Retry-After says.
-    #[tokio::test]
-    async fn an_unavailable_server_is_asked_once() {
-        let (listener, client) = served().await;
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let head = head(&mut stream).await;
-            let answer = "HTTP/1.1 503 \r\nRetry-After: 3\r\nContent-Length: 2\r\n\r\n{}";
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            let mut more = [0; 1];
-            (head, stream.read(&mut more).await.unwrap())
-        });
-        let reply = call(&client, get("/api/v1/pods?limit=1")).await.unwrap();
-        assert_eq!((reply.status.as_u16(), reply.retry_after_ms), (503, 3_000));
-        drop(client);
-        let (head, more_bytes) = server.await.unwrap();
-        assert!(
-            head.starts_with("GET /api/v1/pods?limit=1 HTTP/1.1\r\n"),
-            "{head}"
-        );
-        assert!(
-            head.contains("user-agent: active-passive-sidecar/"),
-            "{head}"
-        );
-        assert_eq!(
-            more_bytes, 0,
-            "nothing but the end of the connection follows"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_request_that_is_given_up_ends_its_connection() {
-        let (listener, client) = served().await;
-        let pending = tokio::spawn(async move { call(&client, get("/api")).await.map(|_| ()) });
-        let (mut stream, _) = listener.accept().await.unwrap();
-        head(&mut stream).await;
-        pending.abort();
-        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_breaks_off_is_no_answer() {
-        let (listener, client) = served().await;
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            head(&mut stream).await;
-            stream
-                .write_all(b"HTTP/1.1 200 \r\nContent-Length: 9\r\n\r\n{")
-                .await
-                .unwrap();
-        });
-        let answer = call(&client, get("/api")).await;
-        assert!(matches!(answer, Err(NoAnswer::Body(_))), "{answer:?}");
-    }
-
-    #[test]
-    fn a_status_speaks_for_itself() {
-        let reply = |body: &str| Reply {
-            status: StatusCode::FORBIDDEN,
-            retry_after_ms: 0,
-            body: Bytes::from(body.to_owned()),
-        };
-        assert_eq!(reply(r#"{"kind":"Status","message":"no"}"#).message(), "no");
-        assert_eq!(reply("<html>").message(), "<html>");
-    }
-}
+mod tests;

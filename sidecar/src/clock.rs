@@ -53,6 +53,11 @@ pub(crate) fn wall_time() -> Timestamp {
     Timestamp::now()
 }
 
+/// RFC 3339 with six digits, the only form that the API server takes as a MicroTime.
+pub(crate) fn micro_time(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
 /// The wall time that will be shown when the clock that decides has reached `instant`.
 pub(crate) fn wall_time_at(clock: Clock, instant: Mono) -> Timestamp {
     let ahead = clock.until(instant);

@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_as_long_as_it_looks() {
         let clock = Clock::tokio();
-        let (publisher, began) = (Publisher::new(), clock.now());
+        let (publisher, began) = (Publisher::new(15_000), clock.now());
         // Nothing was ever here: at once.
         wait(publisher.subscribe(), clock, LIMITS).await;
         assert_eq!(clock.now(), began);

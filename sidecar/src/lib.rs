@@ -3,7 +3,8 @@
 //! ```text
 //! watches (Lease, pods, Services) ──news──▶ driver ──▶ Elector::step ──▶ one request at a time
 //!                                             │
-//!                                             └─published─▶ HTTP, role file, notifications
+//!                                             ├─published─▶ HTTP, role file, notifications
+//!                                             └─story─────▶ Kubernetes Events
 //! ```
 //!
 //! Absent from it: any decision about roles, which is the elector's alone; retries, which are too;
@@ -16,8 +17,12 @@ mod cause;
 mod client;
 mod clock;
 mod config;
+mod credentials;
 mod drain;
 mod driver;
+mod events;
+mod facts;
+mod histogram;
 mod history;
 mod http;
 mod lease;
@@ -34,12 +39,14 @@ mod rights;
 mod role_file;
 mod routing;
 mod serve;
+mod story;
 mod watch;
 mod watched;
 
-pub use client::client;
+pub use client::{ClientError, client};
 pub use clock::Clock;
 pub use config::{Config, ConfigError, Containers, RoleLabelNames, port};
+pub use credentials::CredentialError;
 pub use notify::NotifyUrl;
 pub use probe::{ProbeError, livez};
 pub use role_file::RoleFileError;
@@ -48,12 +55,15 @@ pub use serve::ListenError;
 use api::Api;
 use driver::{Driver, Reach};
 use election::Elector;
+use events::{Delivery, Outbox};
+use facts::Facts;
 use http::App;
 use lease::LastLease;
 use metrics::Metrics;
 use published::Publisher;
 use std::sync::Arc;
 use std::time::Duration;
+use story::Story;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -76,13 +86,21 @@ pub enum StartError {
     RoleFile(RoleFileError),
 }
 
+/// Connections to the API server.
+pub struct Clients {
+    /// For the election and its watches.
+    pub election: kube::Client,
+    /// For Events, which must not take a connection that the election is about to use.
+    pub events: kube::Client,
+}
+
 /// Runs the sidecar until `terminated` has resolved and the role is given up.
 ///
 /// # Errors
 /// [`StartError`] if it cannot start. Once started, it only ends after `terminated`.
 pub async fn run(
     config: Config,
-    client: kube::Client,
+    clients: Clients,
     terminated: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
@@ -94,7 +112,7 @@ pub async fn run(
         .await
         .map_err(StartError::Listen)?;
     let metrics = Arc::new(Metrics::default());
-    let publisher = Publisher::new();
+    let publisher = Publisher::new(config.params.lease_duration_ms);
     let app = App::new(
         config.clone(),
         publisher.subscribe(),
@@ -115,11 +133,21 @@ pub async fn run(
         ));
     }
     tokio::spawn(serve::serve(listener, app.router()));
-    let news = watch_all(&config, &client, &metrics);
+    let (outbox, events) = Outbox::new(metrics.clone());
+    let delivery = Delivery {
+        client: clients.events,
+        clock,
+        config: config.clone(),
+        metrics: metrics.clone(),
+    };
+    readers.spawn(delivery.run(events));
+    let facts = Facts::default();
+    let news = watch_all(&config, &clients.election, &metrics, &facts);
     let driver = Driver {
         elector: Elector::new(config.params.clone()),
         clock,
-        api: Api::new(client, config, metrics),
+        story: Story::new(config.clone(), facts, metrics.clone(), outbox),
+        api: Api::new(clients.election, config, metrics),
         publisher,
         last_cycle,
         last_lease: LastLease::default(),
@@ -141,6 +169,7 @@ fn watch_all(
     config: &Arc<Config>,
     client: &kube::Client,
     metrics: &Arc<Metrics>,
+    facts: &Facts,
 ) -> mpsc::Receiver<watched::News> {
     let (sender, news) = mpsc::channel(NEWS_MAX);
     let (client, metrics) = (|| client.clone(), || metrics.clone());
@@ -153,14 +182,14 @@ fn watch_all(
     tokio::spawn(lease.run());
     let pods = Watch::new(
         client(),
-        GroupPods(config.clone()),
+        GroupPods::new(config.clone(), facts.clone()),
         metrics(),
         sender.clone(),
     );
     tokio::spawn(pods.run());
     let services = Watch::new(
         client(),
-        GroupServices::new(config.clone()),
+        GroupServices::new(config.clone(), facts.clone()),
         metrics(),
         sender,
     );

@@ -67,8 +67,15 @@ fn run() -> anyhow::Result<()> {
         let mut shutdown = Shutdown::register().context("register for SIGTERM")?;
         let api = kube::Config::infer().await.context("find the API server")?;
         let connect_timeout = Duration::from_millis(config.connect_timeout_ms());
-        let client = sidecar::client(api, connect_timeout).context("make the API client")?;
-        sidecar::run(config, client, shutdown.requested())
+        let client = || {
+            let client = sidecar::client(api.clone(), connect_timeout);
+            client.context("make the API client")
+        };
+        let clients = sidecar::Clients {
+            election: client()?,
+            events: client()?,
+        };
+        sidecar::run(config, clients, shutdown.requested())
             .await
             .context("start the sidecar")
     })

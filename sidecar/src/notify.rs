@@ -80,16 +80,9 @@ pub(crate) async fn keep(
 ) {
     let mut told = None;
     loop {
-        let change = {
-            let published = states.borrow_and_update();
-            let leads = published.leads(clock.now());
-            // A passive pod has no term of its own: somebody else's is not its role change.
-            let role = (leads, if leads { published.standing.term } else { 0 });
-            let known = published.standing.role != election::Role::Starting;
-            (known && told != Some(role)).then_some(role)
-        };
-        if change.is_some() {
-            told = change;
+        let now_is = own_role(&states.borrow_and_update(), clock);
+        if now_is.is_some() && told != now_is {
+            told = now_is;
             tell(&url, &mut states, clock, &config).await;
         }
         if states.changed().await.is_err() {
@@ -98,12 +91,21 @@ pub(crate) async fn keep(
     }
 }
 
+/// Whether this pod is active, and in which term; `None` while that is not known yet.
+fn own_role(published: &Published, clock: Clock) -> Option<(bool, u64)> {
+    let leads = published.leads(clock.now());
+    // A passive pod has no term of its own: somebody else's is not its role change.
+    let role = (leads, if leads { published.standing.term } else { 0 });
+    (published.standing.role != election::Role::Starting).then_some(role)
+}
+
 async fn tell(
     url: &NotifyUrl,
     states: &mut watch::Receiver<Published>,
     clock: Clock,
     config: &Config,
 ) {
+    let telling = own_role(&states.borrow(), clock);
     for attempt in 1..=ATTEMPTS_MAX {
         let report = serde_json::to_vec(&report::role(&states.borrow(), clock, config));
         let body = Bytes::from(report.unwrap_or_default());
@@ -114,10 +116,12 @@ async fn tell(
         if attempt == ATTEMPTS_MAX {
             tracing::warn!(%error, attempt, "the app was not told about its role");
         }
+        let other = |published: &Published| own_role(published, clock) != telling;
+        let newer = async { states.wait_for(other).await.map(drop) };
         tokio::select! {
             () = sleep(Duration::from_millis(RETRY_MS)) => {}
-            // Something newer is to be told, which the caller looks at.
-            _ = states.changed() => {
+            // Another role is to be told, which the caller looks at. Renewals change none.
+            _ = newer => {
                 states.mark_changed();
                 return;
             }
@@ -194,8 +198,14 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    #[tokio::test]
-    async fn a_change_is_posted_again_until_the_app_takes_it() {
+    struct Notified {
+        listener: TcpListener,
+        states: watch::Sender<Published>,
+        clock: Clock,
+        keeper: tokio::task::JoinHandle<()>,
+    }
+
+    async fn notified() -> Notified {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/role", listener.local_addr().unwrap());
         let url = NotifyUrl::parse(&url).unwrap();
@@ -203,6 +213,38 @@ mod tests {
         let config = Arc::new(crate::tests::config());
         let clock = Clock::boottime();
         let keeper = tokio::spawn(keep(url, states.subscribe(), clock, config));
+        Notified {
+            listener,
+            states,
+            clock,
+            keeper,
+        }
+    }
+
+    /// A leader renews every few seconds, and its peers' pods change at any time.
+    #[tokio::test]
+    async fn a_renewal_while_an_attempt_is_repeated_does_not_end_the_attempts() {
+        let Notified {
+            listener,
+            states,
+            clock,
+            ..
+        } = notified().await;
+        states.send_replace(leading(clock.now().as_ms() + 60_000));
+        post_taken(&listener, "HTTP/1.1 500 \r\nContent-Length: 0\r\n\r\n").await;
+        states.send_replace(leading(clock.now().as_ms() + 90_000));
+        let again = post_taken(&listener, "HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert!(again.contains(r#""role":"active","term":3"#), "{again}");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_posted_again_until_the_app_takes_it() {
+        let Notified {
+            listener,
+            states,
+            clock,
+            keeper,
+        } = notified().await;
         states.send_replace(leading(clock.now().as_ms() + 60_000));
         let ok = "HTTP/1.1 204 No Content\r\n\r\n";
         let refused = post_taken(&listener, "HTTP/1.1 500 \r\nContent-Length: 0\r\n\r\n").await;

@@ -49,11 +49,9 @@ fn ask(port: u16) -> std::io::Result<String> {
         .or_else(|_| TcpStream::connect_timeout(&v6, limit))?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
-    write!(
-        stream,
-        "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        path::LIVEZ
-    )?;
+    // In one piece: one packet, and a server that reads once has it all.
+    let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path::LIVEZ);
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

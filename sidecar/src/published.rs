@@ -21,6 +21,35 @@ pub(crate) struct Published {
     pub(crate) left_at: Option<Mono>,
     /// How often the role came or went.
     pub(crate) transitions: u64,
+    /// How long nobody led.
+    pub(crate) leaderless: Leaderless,
+}
+
+/// How long nobody led, as far as this pod could see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Leaderless {
+    ended_ms: u64,
+    since: Option<Mono>,
+}
+
+impl Leaderless {
+    /// All of it until `now`, milliseconds.
+    pub(crate) fn total_ms(self, now: Mono) -> u64 {
+        self.ended_ms + self.since.map_or(0, |since| now.ms_since(since))
+    }
+
+    /// `since`: when the present time without a leader began; `None`: somebody leads.
+    #[must_use]
+    fn noted(self, now: Mono, since: Option<Mono>) -> Self {
+        match (self.since, since) {
+            (Some(_), Some(_)) => self,
+            (_, None) => Self {
+                ended_ms: self.total_ms(now),
+                since,
+            },
+            (None, Some(_)) => Self { since, ..self },
+        }
+    }
 }
 
 impl Published {
@@ -39,6 +68,7 @@ impl Published {
             observed_since: None,
             left_at: None,
             transitions: 0,
+            leaderless: Leaderless::default(),
         }
     }
 
@@ -61,6 +91,17 @@ impl Published {
         if self.leads(now) { ACTIVE } else { PASSIVE }
     }
 
+    /// Since when nobody leads at `now`, if that is so: the Lease is free, or has not changed for
+    /// as long as it is valid. Nothing is known before it was seen.
+    fn leaderless_since(&self, now: Mono, lease_duration_ms: u64) -> Option<Mono> {
+        let seen_at = self.observed_since.filter(|_| !self.leads(now))?;
+        let from = match self.holder {
+            None => seen_at,
+            Some(_) => seen_at + lease_duration_ms,
+        };
+        (from <= now).then_some(from)
+    }
+
     /// Whether the role or traffic is here at `now`.
     fn serves(&self, now: Mono) -> bool {
         self.leads(now) || self.standing.holds_traffic
@@ -75,12 +116,14 @@ pub(crate) const PASSIVE: &str = "passive";
 /// The writing end.
 pub(crate) struct Publisher {
     sender: watch::Sender<Published>,
+    lease_duration_ms: u64,
 }
 
 impl Publisher {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lease_duration_ms: u64) -> Self {
         Self {
             sender: watch::Sender::new(Published::nothing()),
+            lease_duration_ms,
         }
     }
 
@@ -91,6 +134,7 @@ impl Publisher {
     /// Says what a step has changed. Readers are woken only by changes.
     pub(crate) fn publish(&mut self, now: Mono, elector: &Elector, standing: Standing) {
         let mut changed = None;
+        let lease_duration_ms = self.lease_duration_ms;
         self.sender.send_if_modified(|old| {
             let mut new = Published {
                 standing,
@@ -99,12 +143,15 @@ impl Publisher {
                 observed_since: old.observed_since,
                 left_at: old.left_at,
                 transitions: old.transitions,
+                leaderless: old.leaderless,
             };
             let observed_age_ms = elector.observed_age_ms(now);
             if old.observed_since.map(|since| now.ms_since(since)) != observed_age_ms {
                 new.observed_since =
                     observed_age_ms.map(|ms| Mono::from_ms(now.as_ms().saturating_sub(ms)));
             }
+            let leaderless_since = new.leaderless_since(now, lease_duration_ms);
+            new.leaderless = new.leaderless.noted(now, leaderless_since);
             if new.serves(now) {
                 new.left_at = None;
             } else if old.left_at.is_none() && (old.standing.role.leads() || old.serves(now)) {

@@ -5,12 +5,16 @@ use crate::clock::{Clock, wall_time_at};
 use crate::published::{PASSIVE, Published};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// Name of the file in the status folder.
 const NAME: &str = "role";
 /// Name under which its next content is written.
 const NEXT_NAME: &str = ".role.next";
+/// Wait after the file could not be written, milliseconds.
+const RETRY_MS: u64 = 1_000;
 
 /// A role file that could not be replaced.
 #[derive(Debug, thiserror::Error)]
@@ -26,25 +30,32 @@ pub(crate) fn clear(folder: &Path) -> Result<(), RoleFileError> {
     replace(folder, &content(&Published::nothing(), Clock::boottime()))
 }
 
-/// Keeps the file up to date until the driver ends. The latest state wins.
+/// Keeps the file up to date until the driver ends. The latest state wins; one that could not be
+/// written is tried again until it is.
 pub(crate) async fn keep(folder: PathBuf, mut states: watch::Receiver<Published>, clock: Clock) {
-    let mut written = content(&Published::nothing(), clock);
+    let mut written = Some(content(&Published::nothing(), clock));
     let mut more = true;
     while more {
-        more = states.changed().await.is_ok();
+        // Both arms are cancel-safe.
+        tokio::select! {
+            changed = states.changed() => more = changed.is_ok(),
+            () = sleep(Duration::from_millis(RETRY_MS)), if written.is_none() => {}
+        }
         let next = content(&states.borrow_and_update(), clock);
-        if next == written {
+        if written.as_ref() == Some(&next) {
             continue;
         }
-        written = next.clone();
-        let folder = folder.clone();
+        let (folder, text) = (folder.clone(), next.clone());
         // A disk may hang; the runtime's one thread must not.
-        let replaced = tokio::task::spawn_blocking(move || replace(&folder, &next)).await;
+        let replaced = tokio::task::spawn_blocking(move || replace(&folder, &text)).await;
         match replaced {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => written = Some(next),
             Ok(Err(error)) => {
-                let error = Causes(&error);
-                tracing::error!(%error, "apps read an outdated role; its valid-until ends it");
+                // Said once, not at every try.
+                if written.take().is_some() {
+                    let error = Causes(&error);
+                    tracing::error!(%error, "apps read an outdated role; its valid-until ends it");
+                }
             }
             Err(error) => tracing::error!(%error, "writing the role file was cut short"),
         }
@@ -107,10 +118,36 @@ mod tests {
         );
     }
 
+    fn fresh_folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// A pod that is passive for good publishes nothing more that would bring the next try.
+    #[tokio::test]
+    async fn what_could_not_be_written_is_written_once_it_can_be() {
+        let parent = fresh_folder("role-file-late");
+        let folder = parent.join("status");
+        let sender = watch::Sender::new(Published::nothing());
+        let clock = Clock::boottime();
+        let keeper = tokio::spawn(keep(folder.clone(), sender.subscribe(), clock));
+        sender.send_replace(leading(Mono::ZERO.as_ms()));
+        tokio::task::yield_now().await;
+        std::fs::create_dir(&folder).unwrap();
+        let deadline = clock.now() + 5 * RETRY_MS;
+        while std::fs::read_to_string(folder.join(NAME)).is_err() {
+            assert!(clock.now() < deadline, "nothing was written");
+            sleep(Duration::from_millis(20)).await;
+        }
+        drop(sender);
+        keeper.await.unwrap();
+        std::fs::remove_dir_all(&parent).unwrap();
+    }
+
     #[tokio::test]
     async fn the_last_state_is_written_before_the_end() {
-        let folder = std::env::temp_dir().join(format!("role-file-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = fresh_folder("role-file");
         std::fs::write(folder.join(NAME), "role=active\n").unwrap();
         clear(&folder).unwrap();
         let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();

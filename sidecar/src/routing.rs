@@ -19,6 +19,8 @@ pub(crate) struct Service {
 #[serde(default)]
 struct Spec {
     selector: Option<BTreeMap<String, String>>,
+    #[serde(rename = "clusterIP")]
+    cluster_ip: Option<String>,
 }
 
 impl Service {
@@ -27,9 +29,19 @@ impl Service {
         self.metadata.annotation(contract::GROUP) == Some(group)
     }
 
+    /// What it selects by, our own key among it.
+    pub(crate) fn selector(&self) -> Option<&BTreeMap<String, String>> {
+        self.spec.selector.as_ref()
+    }
+
+    /// Whether it has no address of its own: its DNS name then stands for its pods'.
+    pub(crate) fn is_headless(&self) -> bool {
+        self.spec.cluster_ip.as_deref() == Some("None")
+    }
+
     /// The Service as the elector sees it.
     pub(crate) fn view(&self) -> Result<ServiceView, Unreadable> {
-        let selector = self.spec.selector.as_ref();
+        let selector = self.selector();
         Ok(ServiceView {
             name: self.metadata.name.clone(),
             version: self.metadata.version()?,

@@ -38,6 +38,8 @@ const WATCH_SPREAD_S: u64 = 60;
 /// First and longest wait after a failure, milliseconds.
 const RETRY_MS: u64 = 100;
 const RETRY_MS_MAX: u64 = 2_000;
+/// Longest Retry-After that is heeded, milliseconds: what happens meanwhile is not seen.
+const RETRY_AFTER_MS_MAX: u64 = 10_000;
 /// First wait where a right is missing that comes with an annotation, milliseconds: the webhook
 /// grants it within this time.
 const GRANT_MS: u64 = 2_000;
@@ -192,7 +194,11 @@ impl<W: Watched> Watch<W> {
         // Between three quarters and all of it, differently from pod to pod and time to time.
         let seed = self.watched.config().params.jitter_seed;
         let spread = seed.rotate_left(failures.wrapping_mul(8)) % 256;
-        wait_ms - wait_ms / 4 * spread / 256
+        let asked_ms = match ended {
+            Ended::Status(reply) => reply.retry_after_ms.min(RETRY_AFTER_MS_MAX),
+            _ => 0,
+        };
+        asked_ms + wait_ms - wait_ms / 4 * spread / 256
     }
 
     async fn list(&mut self) -> Result<(), Ended> {

@@ -2,12 +2,13 @@
 
 use crate::api::{leases_path, pods_path, services_path};
 use crate::config::Config;
+use crate::facts::Facts;
 use crate::lease::Lease;
 use crate::object::{self, Unreadable};
 use crate::pods::Pod;
 use crate::routing::Service;
 use common::contract;
-use election::{Input, Version};
+use election::{Input, PodView, Version};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -91,7 +92,23 @@ impl Watched for TheLease {
 }
 
 /// The pods of the group.
-pub(crate) struct GroupPods(pub(crate) Arc<Config>);
+pub(crate) struct GroupPods {
+    config: Arc<Config>,
+    facts: Facts,
+}
+
+impl GroupPods {
+    pub(crate) fn new(config: Arc<Config>, facts: Facts) -> Self {
+        Self { config, facts }
+    }
+
+    fn view(&self, pod: &Pod) -> Result<PodView, Unreadable> {
+        if pod.metadata.uid == self.config.params.identity.uid {
+            self.facts.note_own_pod(&pod.metadata);
+        }
+        pod.view(&self.config.role_label, &self.config.containers)
+    }
+}
 
 impl Watched for GroupPods {
     type Object = Pod;
@@ -99,26 +116,26 @@ impl Watched for GroupPods {
     const ALWAYS_ALLOWED: bool = true;
 
     fn config(&self) -> &Config {
-        &self.0
+        &self.config
     }
 
     fn path(&self) -> String {
-        pods_path(&self.0.namespace)
+        pods_path(&self.config.namespace)
     }
 
     fn selector(&self) -> String {
         let key = contract::GROUP.replace('/', "%2F");
-        format!("labelSelector={key}%3D{}", self.0.group)
+        format!("labelSelector={key}%3D{}", self.config.group)
     }
 
     fn listed(&mut self, objects: Vec<Pod>, _version: Version) -> Result<News, Unreadable> {
-        let view = |pod: &Pod| pod.view(&self.0.role_label, &self.0.containers);
-        let pods = objects.iter().map(view).collect::<Result<_, _>>()?;
+        let pods = objects.iter().map(|pod| self.view(pod));
+        let pods = pods.collect::<Result<_, _>>()?;
         Ok(News::Input(Input::PodsListed(pods)))
     }
 
     fn changed(&mut self, object: Pod) -> Result<Option<News>, Unreadable> {
-        let view = object.view(&self.0.role_label, &self.0.containers)?;
+        let view = self.view(&object)?;
         Ok(Some(News::Input(Input::PodSeen(view))))
     }
 
@@ -131,14 +148,16 @@ impl Watched for GroupPods {
 /// annotation, so all of them pass by here.
 pub(crate) struct GroupServices {
     config: Arc<Config>,
+    facts: Facts,
     /// Names of those of the group, to see when one is no longer.
     known: BTreeSet<String>,
 }
 
 impl GroupServices {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, facts: Facts) -> Self {
         Self {
             config,
+            facts,
             known: BTreeSet::new(),
         }
     }
@@ -170,6 +189,7 @@ impl Watched for GroupServices {
             .iter()
             .map(Service::view)
             .collect::<Result<Vec<_>, _>>()?;
+        self.facts.list_services(&objects);
         self.known = services
             .iter()
             .map(|service| service.name.clone())
@@ -179,21 +199,25 @@ impl Watched for GroupServices {
 
     fn changed(&mut self, object: Service) -> Result<Option<News>, Unreadable> {
         if !self.picks(&object) {
+            self.facts.lose_service(&object.metadata.name);
             let left = self.known.remove(&object.metadata.name);
             return Ok(left.then_some(News::Input(Input::ServiceGone(object.metadata.name))));
         }
         let view = object.view()?;
+        self.facts.note_service(&object);
         self.known.insert(view.name.clone());
         Ok(Some(News::Input(Input::ServiceSeen(view))))
     }
 
     fn gone(&mut self, object: Service, _version: Version) -> Option<News> {
+        self.facts.lose_service(&object.metadata.name);
         let known = self.known.remove(&object.metadata.name);
         known.then_some(News::Input(Input::ServiceGone(object.metadata.name)))
     }
 
     /// The right comes with the first annotated Service: until then the group has none.
     fn barred(&mut self) -> Option<News> {
+        self.facts.list_services([]);
         self.known.clear();
         Some(News::Input(Input::ServicesListed(Vec::new())))
     }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::events::{Event, Outbox};
+use crate::facts::Facts;
 use crate::http::App;
 use crate::published::Published;
 use crate::watched::{GroupPods, TheLease};
@@ -27,6 +29,8 @@ struct Server {
     pod: Value,
     /// Answers nothing more, as if cut off.
     silent: bool,
+    /// Answers 503 to each request, and to come back after an hour.
+    overloaded: bool,
     /// Refuses writes through the status subresource.
     no_status_right: bool,
     writes: Vec<String>,
@@ -51,6 +55,10 @@ impl Server {
         if self.silent || url.contains("watch=true") {
             return None;
         }
+        if self.overloaded {
+            self.writes.push(format!("503 {method} {url}"));
+            return Some((503, json!({"message": "overloaded"})));
+        }
         if method != Method::GET {
             self.version += 1;
             self.writes.push(format!("{method} {url}"));
@@ -63,6 +71,10 @@ impl Server {
                 200,
                 json!({"metadata": metadata, "items": Vec::from_iter(&self.lease)}),
             ),
+            ("GET", path) if path.ends_with("/leases/web") => match &self.lease {
+                Some(lease) => (200, lease.clone()),
+                None => (404, json!({"message": "no Lease"})),
+            },
             ("GET", path) if path.ends_with("/pods") => {
                 (200, json!({"metadata": metadata, "items": [self.pod]}))
             }
@@ -117,7 +129,11 @@ fn client(server: Arc<Mutex<Server>>) -> Client {
                     .map(Ok::<_, Infallible>)
                     .map_ok(Frame::data),
             );
-            Ok::<_, Infallible>(Response::builder().status(status).body(body).unwrap())
+            let mut response = Response::builder().status(status);
+            if status == 503 {
+                response = response.header("retry-after", 3_600);
+            }
+            Ok::<_, Infallible>(response.body(body).unwrap())
         }
     });
     Client::new(service, "shop")
@@ -129,6 +145,7 @@ struct Running {
     terminate: oneshot::Sender<()>,
     driver: JoinHandle<()>,
     app: App,
+    events: mpsc::Receiver<Event>,
 }
 
 fn start() -> Running {
@@ -139,7 +156,7 @@ fn start_with(server: Server) -> Running {
     let server = Arc::new(Mutex::new(server));
     let client = client(server.clone());
     let config: Arc<Config> = Arc::new(crate::tests::config());
-    let (metrics, publisher) = (Arc::default(), Publisher::new());
+    let (metrics, publisher) = (Arc::default(), Publisher::new(15_000));
     let states = publisher.subscribe();
     let app = App::new(
         config.clone(),
@@ -149,13 +166,16 @@ fn start_with(server: Server) -> Running {
     );
     let (sender, news) = mpsc::channel(8);
     let lease = TheLease(config.clone());
-    let pods = GroupPods(config.clone());
+    let facts = Facts::default();
+    let pods = GroupPods::new(config.clone(), facts.clone());
     let watch = crate::watch::Watch::new(client.clone(), lease, metrics.clone(), sender.clone());
     tokio::spawn(watch.run());
     tokio::spawn(crate::watch::Watch::new(client.clone(), pods, metrics.clone(), sender).run());
+    let (outbox, events) = Outbox::new(Arc::clone(&metrics));
     let driver = Driver {
         elector: Elector::new(config.params.clone()),
         clock: Clock::tokio(),
+        story: Story::new(config.clone(), facts, Arc::clone(&metrics), outbox),
         api: Api::new(client, config, metrics),
         publisher,
         last_cycle: app.last_cycle.clone(),
@@ -174,12 +194,20 @@ fn start_with(server: Server) -> Running {
         terminate,
         driver: tokio::spawn(driver.run(news, terminated)),
         app,
+        events,
     }
 }
 
 impl Running {
     async fn until(&mut self, condition: impl FnMut(&Published) -> bool) -> Published {
         self.states.wait_for(condition).await.unwrap().clone()
+    }
+
+    /// Kinds of the objects that Events were told about so far.
+    fn told(&mut self) -> Vec<&'static str> {
+        std::iter::from_fn(|| self.events.try_recv().ok())
+            .map(|event| event.regarding.kind)
+            .collect()
     }
 
     fn label(&self) -> Value {
@@ -246,6 +274,38 @@ async fn a_leader_that_is_cut_off_stops_leading_in_time_and_goes_on_running() {
     running.server.lock().unwrap().silent = false;
     running.until(active).await;
     assert!(!running.driver.is_finished());
+}
+
+/// An API server that sheds load is asked again while there is time, whatever it says, and not more
+/// often than it must be.
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_api_server_costs_the_role_only_when_its_time_is_over() {
+    let mut running = start();
+    running.until(active).await;
+    running.server.lock().unwrap().overloaded = true;
+    sleep(Duration::from_secs(11)).await;
+    running.server.lock().unwrap().overloaded = false;
+    sleep(Duration::from_secs(60)).await;
+    let published = running.states.borrow().clone();
+    assert_eq!((published.transitions, published.standing.term), (1, 1));
+    let server = running.server.lock().unwrap();
+    let refused = server.writes.iter().filter(|w| w.starts_with("503 PUT"));
+    let refused = refused.count();
+    assert!((1..=5).contains(&refused), "{:?}", server.writes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_is_told_once_and_a_quiet_group_says_nothing() {
+    let mut running = start();
+    running.until(active).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(running.told(), ["Lease", "Pod"]);
+    sleep(Duration::from_secs(600)).await;
+    assert!(running.told().is_empty());
+    running.terminate.send(()).unwrap();
+    running.driver.await.unwrap();
+    let last = running.events.recv().await.unwrap();
+    assert_eq!(last.note, "passive: it freed the Lease");
 }
 
 #[tokio::test(start_paused = true)]

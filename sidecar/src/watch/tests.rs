@@ -1,4 +1,5 @@
 use super::*;
+use crate::facts::Facts;
 use crate::watched::{GroupPods, GroupServices, TheLease};
 use bytes::Bytes;
 use election::{Input, Version};
@@ -25,6 +26,8 @@ struct Scripted {
     chunk_bytes: usize,
     /// Whether the connection then stays open, in silence.
     stays_open: bool,
+    /// Retry-After, seconds; 0: none.
+    retry_after_s: u64,
 }
 
 fn answer(asked: &'static str, status: u16, body: &Value) -> Scripted {
@@ -35,6 +38,7 @@ fn answer(asked: &'static str, status: u16, body: &Value) -> Scripted {
         body,
         chunk_bytes: usize::MAX,
         stays_open: false,
+        retry_after_s: 0,
     }
 }
 
@@ -49,6 +53,7 @@ fn events(asked: &'static str, events: &[Value]) -> Scripted {
         body,
         chunk_bytes: usize::MAX,
         stays_open: false,
+        retry_after_s: 0,
     }
 }
 
@@ -87,10 +92,11 @@ fn scene<W: Watched>(watched: W, script: Vec<Scripted>) -> Scene {
             };
             let body = stream::iter(chunks).chain(rest).map(Ok::<_, Infallible>);
             let body = StreamBody::new(body.map_ok(Frame::data));
-            Ok(http::Response::builder()
-                .status(next.status)
-                .body(body)
-                .unwrap())
+            let mut response = http::Response::builder().status(next.status);
+            if next.retry_after_s > 0 {
+                response = response.header("retry-after", next.retry_after_s);
+            }
+            Ok(response.body(body).unwrap())
         }
     });
     let (sender, news) = mpsc::channel(8);
@@ -137,7 +143,7 @@ fn config() -> Arc<crate::Config> {
 }
 
 fn pods() -> GroupPods {
-    GroupPods(config())
+    GroupPods::new(config(), Facts::default())
 }
 
 fn pod(uid: &str, version: u64) -> Value {
@@ -262,6 +268,32 @@ async fn an_api_server_that_was_away_is_not_asked_for_lists() {
     assert_eq!(scene.lists(), 1);
 }
 
+/// An API server that sheds load says when to come back; one that says "in an hour" is not obeyed.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_time_gets_it_up_to_a_bound() {
+    for (asked_s, waited_s) in [(3, 3), (3_600, RETRY_AFTER_MS_MAX / 1_000)] {
+        let busy = Scripted {
+            retry_after_s: asked_s,
+            ..answer("resourceVersion=10", 429, &json!({"message": "busy"}))
+        };
+        let mut scene = scene(
+            pods(),
+            vec![
+                answer(LIST, 200, &list(10, &[])),
+                busy,
+                events("resourceVersion=10", &[event("ADDED", pod("a", 12))]),
+            ],
+        );
+        assert!(scene.listed_pods().await.is_empty());
+        let began = Instant::now();
+        assert_eq!(scene.pod().await, ("a".to_owned(), 12));
+        let waited = began.elapsed();
+        let expected = Duration::from_secs(waited_s);
+        let latest = expected + Duration::from_millis(RETRY_MS);
+        assert!((expected..=latest).contains(&waited), "{waited:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_watch_is_opened_again() {
     let mut scene = scene(
@@ -347,7 +379,7 @@ async fn only_services_of_the_group_are_told_about_and_when_they_leave_it() {
     };
     let forbidden = json!({"message": "services is forbidden"});
     let mut scene = scene(
-        GroupServices::new(config()),
+        GroupServices::new(config(), Facts::default()),
         vec![
             answer("services?limit=64", 403, &forbidden),
             answer("services?limit=64", 403, &forbidden),
