@@ -104,6 +104,11 @@ pub const SIDECAR_CLUSTER_ROLE: &str = "active-passive-sidecar";
 pub const ROUTER_CLUSTER_ROLE: &str = "active-passive-router";
 /// Port of the sidecar's HTTP server; where a pod has it taken, the next free one.
 pub const SIDECAR_PORT: u16 = 4280;
+/// First port of sidecars in pods that share their node's network; which one of the following
+/// [`HOST_PORTS`] follows from the pod. Below the ports of nodes and of outgoing connections.
+pub const HOST_PORT_FIRST: u16 = 14_280;
+/// See [`HOST_PORT_FIRST`].
+pub const HOST_PORTS: u16 = 500;
 /// Port of the webhook's TLS server. 10250 is open from control planes where others are not.
 pub const WEBHOOK_PORT: u16 = 10250;
 /// Port of the webhook's /livez, /readyz and /metrics.
@@ -135,6 +140,8 @@ pub mod path {
 
 /// Environment of the sidecar, as the webhook writes it.
 pub mod env {
+    /// What the names of our variables begin with.
+    pub const PREFIX: &str = "ACTIVE_PASSIVE_";
     /// Name of the pod (downward API).
     pub const POD_NAME: &str = "POD_NAME";
     /// uid of the pod (downward API).
@@ -288,7 +295,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
     key(
         DRAIN_TIMEOUT,
         "grace period less 3s",
-        "How long an active pod that is being deleted or evicted waits for a ready successor; at most 1h. If the pod's grace period is too short for it, the grace period is raised, with a warning.",
+        "How long an active pod that is being deleted or evicted waits for a ready successor; at most 1h. The default leaves `settle` and 1s, and not less than 3s, of the grace period. If the pod's grace period is too short for it, the grace period is raised, with a warning.",
     ),
     key(
         HOLD_APP,
@@ -333,7 +340,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
     key(
         RESOURCES,
         default::RESOURCES,
-        "Resources of the sidecar: ResourceRequirements as JSON.",
+        "Resources of the sidecar: ResourceRequirements as JSON. The default has a CPU limit too where every container of the pod has one, has requests equal to limits in a pod of class Guaranteed, and leaves out what `spec.resources` states for the whole pod.",
     ),
 ];
 

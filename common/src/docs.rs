@@ -64,8 +64,9 @@ const SECTIONS: [Section; 4] = [
     },
     Section {
         title: "Written for you to read",
-        introduction: "Read them and select by them. Where a template presets role, term or pod, \
-            the preset is overwritten, with a warning.",
+        introduction: "Read them and select by them. A pod template that sets the role \
+            or pod label is refused: its selector may name it. Another preset is overwritten, \
+            with a warning.",
         column: "where",
         keys: &WRITTEN_KEYS,
     },

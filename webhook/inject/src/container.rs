@@ -5,7 +5,7 @@ use crate::drain::Drain;
 use crate::options::{Handover, Options};
 use crate::patch::{Patch, Pointer};
 use crate::pod::Pod;
-use crate::repair;
+use crate::{repair, resources};
 use common::contract::{self, env, path};
 use common::duration::format_ms;
 use common::ids::Group;
@@ -42,10 +42,8 @@ pub(crate) struct Sidecar<'a> {
     pub(crate) drain: &'a Drain,
     /// Port of the HTTP server.
     pub(crate) port: u16,
-    /// Whether the pod is in its node's network.
-    pub(crate) host_network: bool,
-    /// Whether the pod's containers run as root where they do not say otherwise.
-    pub(crate) pod_is_root: bool,
+    /// The pod that it goes into.
+    pub(crate) pod: &'a Pod<'a>,
 }
 
 impl Sidecar<'_> {
@@ -68,7 +66,10 @@ impl Sidecar<'_> {
         set("imagePullPolicy", json!(self.settings.image_pull_policy));
         set("restartPolicy", json!("Always"));
         set("env", Value::Array(self.env()));
-        set("resources", self.options.resources.clone());
+        set(
+            "resources",
+            resources::resources(self.pod, self.options.resources.as_ref()),
+        );
         set("livenessProbe", self.liveness_probe());
         set("securityContext", self.security_context());
         set("volumeMounts", Value::Array(self.volume_mounts()));
@@ -77,7 +78,7 @@ impl Sidecar<'_> {
         }
         // On the host's network a declared port would become a host port, and keep a second pod off
         // the node.
-        if !self.host_network {
+        if !self.pod.host_network() {
             set(
                 "ports",
                 json!([
@@ -90,16 +91,11 @@ impl Sidecar<'_> {
 
     /// Adds the container, first in the list so that it starts first and stops last; or puts an
     /// earlier injection right, where it stands. `current`: it was made by this version.
-    pub(crate) fn provide(
-        &self,
-        pod: &Pod<'_>,
-        container: Map<String, Value>,
-        current: bool,
-        patch: &mut Patch,
-    ) {
+    pub(crate) fn provide(&self, container: Map<String, Value>, current: bool, patch: &mut Patch) {
         let at = Pointer::to(&["spec", "initContainers"]);
-        let Some((index, found)) = pod.sidecar() else {
-            patch.prepend(&at, pod.init_containers.is_some(), Value::Object(container));
+        let Some((index, found)) = self.pod.sidecar() else {
+            let exists = self.pod.init_containers.is_some();
+            patch.prepend(&at, exists, Value::Object(container));
             return;
         };
         let at = at.index(index);
@@ -113,12 +109,11 @@ impl Sidecar<'_> {
                 patch.set(at.key(key), value);
             }
         }
-        let stale_hook = !current
-            && found
-                .get("lifecycle")
-                .is_some_and(|hook| *hook != json!({}));
+        // JSON null is as good as absent, and can be added.
+        let hook = found.get("lifecycle").and_then(|all| all.get("preStop"));
+        let stale_hook = !current && hook.is_some_and(|hook| !hook.is_null());
         if stale_hook && !container.contains_key("lifecycle") {
-            patch.set(at.key("lifecycle"), json!({}));
+            patch.set(at.key("lifecycle"), Value::Null);
         }
     }
 
@@ -182,7 +177,7 @@ impl Sidecar<'_> {
     /// refused by Pod Security. On the host's network the port may answer for another pod.
     fn liveness_probe(&self) -> Value {
         let mut probe = json!({"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3});
-        if self.host_network {
+        if self.pod.host_network() {
             probe["exec"] = json!({"command": [PROGRAM, "probe", "livez"]});
         } else {
             probe["httpGet"] = json!({"path": path::LIVEZ, "port": self.port, "scheme": "HTTP"});
@@ -191,7 +186,8 @@ impl Sidecar<'_> {
     }
 
     /// What the restricted Pod Security level asks of a container, and no user: OpenShift chooses
-    /// one, and the image has one. A pod that says root would contradict `runAsNonRoot`.
+    /// one, and the image has one. A pod that says root would contradict `runAsNonRoot`, and a
+    /// profile that was written for the app's programs would stop ours.
     fn security_context(&self) -> Value {
         let mut context = json!({
             "allowPrivilegeEscalation": false,
@@ -200,8 +196,12 @@ impl Sidecar<'_> {
             "runAsNonRoot": true,
             "seccompProfile": {"type": "RuntimeDefault"},
         });
-        if self.pod_is_root {
+        if self.pod.security("/runAsUser").and_then(Value::as_i64) == Some(0) {
             context["runAsUser"] = json!(NOT_ROOT);
+        }
+        let app_armor = self.pod.security("/appArmorProfile/type");
+        if app_armor.and_then(Value::as_str) == Some("Localhost") {
+            context["appArmorProfile"] = json!({"type": "RuntimeDefault"});
         }
         context
     }
@@ -223,34 +223,4 @@ impl Sidecar<'_> {
 /// The hook that returns once traffic has moved away.
 pub(crate) fn drain_hook(port: u16) -> Value {
     json!({"httpGet": {"path": path::DRAIN, "port": port, "scheme": "HTTP"}})
-}
-
-/// The sidecar's usual port, or the next one that no other container of the pod declares. An
-/// earlier injection's choice stands while it is free.
-pub(crate) fn free_port(pod: &Pod<'_>) -> u16 {
-    let taken: Vec<u64> = pod
-        .other_containers()
-        .filter_map(|container| container.get("ports")?.as_array())
-        .flatten()
-        .filter_map(|port| port.get("containerPort")?.as_u64())
-        .collect();
-    let free = |port: &u16| !taken.contains(&u64::from(*port));
-    injected_port(pod)
-        .filter(free)
-        .or_else(|| (contract::SIDECAR_PORT..=u16::MAX).find(free))
-        .unwrap_or(contract::SIDECAR_PORT)
-}
-
-/// The port that an earlier injection chose.
-pub(crate) fn injected_port(pod: &Pod<'_>) -> Option<u16> {
-    let (_, sidecar) = pod.sidecar()?;
-    let env = sidecar.get("env")?.as_array()?;
-    let var = env
-        .iter()
-        .find(|var| crate::pod::name(var) == Some(env::PORT))?;
-    var.get("value")?
-        .as_str()?
-        .parse()
-        .ok()
-        .filter(|port| *port >= contract::SIDECAR_PORT)
 }

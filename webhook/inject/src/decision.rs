@@ -1,19 +1,22 @@
 //! What becomes of a pod that is about to be created.
 
 use crate::account::{Account, AccountKind};
-use crate::container::{Sidecar, free_port};
+use crate::container::Sidecar;
 use crate::drain::Drain;
 use crate::group;
 use crate::options::{self, Options};
 use crate::patch::{Add, Patch, Pointer};
 use crate::pod::{self, Pod};
 use crate::reason::{BadValue, Reason, Reasons};
-use crate::{apps, preset, volumes};
+use crate::{apps, port, preset, volumes};
 use common::contract;
 use common::hash::fnv1a;
 use common::ids::Group;
 use common::owner::Owner;
 use serde_json::{Map, Value, json};
+
+/// Names of one message.
+const NAMES_MAX: usize = 10;
 
 /// The answer to one review.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +62,9 @@ pub struct Injection {
 
 /// What the review says besides the pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestInfo {
+pub struct RequestInfo<'a> {
+    /// Namespace that the pod is created in; its own metadata may not say.
+    pub namespace: &'a str,
     /// Whether this is a creation.
     pub is_create: bool,
     /// The group's account does not exist and will not be made, since this is a dry run.
@@ -78,7 +83,7 @@ pub struct Settings {
 }
 
 /// Decides about a pod. Total: it answers on any JSON.
-pub fn decide(pod: &Value, request: &RequestInfo, settings: &Settings) -> Decision {
+pub fn decide(pod: &Value, request: &RequestInfo<'_>, settings: &Settings) -> Decision {
     match asks(pod, request) {
         Ok(None) => {}
         Ok(Some(reason)) => return Decision::Skip(reason),
@@ -99,7 +104,7 @@ fn deny(reason: Reason) -> Decision {
 }
 
 /// Why the pod is left alone, if it is.
-fn asks(pod: &Value, request: &RequestInfo) -> Result<Option<Reason>, BadValue> {
+fn asks(pod: &Value, request: &RequestInfo<'_>) -> Result<Option<Reason>, BadValue> {
     let Some(inject) = pod::inject_annotation(pod) else {
         return Ok(Some(Reason::NotAsked));
     };
@@ -113,7 +118,7 @@ fn asks(pod: &Value, request: &RequestInfo) -> Result<Option<Reason>, BadValue> 
 }
 
 /// Builds the patch, or says everything that stands against it.
-fn inject(pod: &Pod<'_>, request: &RequestInfo, settings: &Settings) -> Decision {
+fn inject(pod: &Pod<'_>, request: &RequestInfo<'_>, settings: &Settings) -> Decision {
     let none = Map::new();
     let annotations = pod.annotations.unwrap_or(&none);
     let warnings = options::unknown_keys(annotations);
@@ -123,7 +128,7 @@ fn inject(pod: &Pod<'_>, request: &RequestInfo, settings: &Settings) -> Decision
     }
     let owner = group::owner(pod);
     let options = Options::parse(annotations);
-    let group = group::group(annotations, owner.as_ref());
+    let group = group::group(pod, owner.as_ref());
     match (options, group) {
         (Ok(options), Ok(group)) => {
             let plan = Plan {
@@ -149,7 +154,7 @@ fn inject(pod: &Pod<'_>, request: &RequestInfo, settings: &Settings) -> Decision
 /// A pod whose annotations have parsed.
 struct Plan<'a> {
     pod: &'a Pod<'a>,
-    request: &'a RequestInfo,
+    request: &'a RequestInfo<'a>,
     settings: &'a Settings,
     options: &'a Options,
     group: &'a Group,
@@ -167,7 +172,8 @@ impl Plan<'_> {
         reasons.extend(group::label_conflict(pod, self.group));
         reasons.extend(self.unknown_containers().map(Reason::BadValue));
 
-        let drain = Drain::of(pod, options.drain_timeout_ms);
+        let refused = preset::refused(pod, options);
+        let drain = Drain::of(pod, options);
         let sidecar = self.sidecar(owner, &drain);
         let container = sidecar.container();
         let wanted_volumes = volumes::wanted(options, &drain);
@@ -176,11 +182,11 @@ impl Plan<'_> {
         let mark = self.mark(&container, &wanted_volumes);
         let current = pod.annotation(contract::INJECTED) == Some(mark.as_str());
         self.label_and_annotate(&mark, &mut patch);
-        match preset::overwrite(pod, options, &mut patch) {
-            Ok(overwritten) => warnings.extend(overwritten),
-            Err(reason) => reasons.push(reason),
+        if refused.is_empty() {
+            warnings.extend(preset::overwrite(pod, options, &mut patch));
         }
-        sidecar.provide(pod, container, current, &mut patch);
+        reasons.extend(refused);
+        sidecar.provide(container, current, &mut patch);
         volumes::provide(pod, wanted_volumes, &mut patch);
         if let Some(dir) = &options.status_dir {
             reasons.extend(apps::mount_status(pod, dir, &mut patch));
@@ -190,6 +196,8 @@ impl Plan<'_> {
         let mut say = |more: Vec<String>| warnings.extend(more.into_iter().filter(|_| !current));
         if options.hold_app && sidecar.holds() {
             say(apps::hold(pod, sidecar.port, &mut patch));
+        } else if !current {
+            apps::release(pod, &mut patch);
         }
         if drain.raised {
             let at = Pointer::to(&["spec", "terminationGracePeriodSeconds"]);
@@ -219,20 +227,14 @@ impl Plan<'_> {
     }
 
     fn sidecar<'a>(&'a self, owner: Option<&'a Owner>, drain: &'a Drain) -> Sidecar<'a> {
-        let user = self
-            .pod
-            .spec
-            .get("securityContext")
-            .and_then(|pod| pod.get("runAsUser"));
         Sidecar {
             options: self.options,
             settings: self.settings,
             group: self.group,
             owner,
             drain,
-            port: free_port(self.pod),
-            host_network: self.pod.host_network(),
-            pod_is_root: user.and_then(Value::as_i64) == Some(0),
+            port: port::choose(self.pod, self.request.namespace, self.group),
+            pod: self.pod,
         }
     }
 
@@ -268,10 +270,12 @@ impl Plan<'_> {
         let names: Vec<&str> = self.pod.other_containers().filter_map(pod::name).collect();
         let unknown = |wanted: &&String| !names.contains(&wanted.as_str());
         let unknown = self.options.containers.iter().flatten().find(unknown)?;
-        let problem = format!(
-            "the pod has no container {unknown:?}: it has {}",
-            names.join(", ")
-        );
+        let more = match names.len().saturating_sub(NAMES_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = names[..names.len().min(NAMES_MAX)].join(", ");
+        let problem = format!("the pod has no container {unknown:?}: it has {names}{more}");
         Some(BadValue {
             key: contract::CONTAINERS,
             problem,
@@ -292,9 +296,14 @@ impl Plan<'_> {
         None
     }
 
-    /// Version and hash of what is injected.
+    /// Version and hash of what is injected. Resources count as they were asked for: the defaults
+    /// follow those of other containers, which may be filled in later.
     fn mark(&self, container: &Map<String, Value>, volumes: &[Value]) -> String {
-        let content = json!([container, volumes]).to_string();
+        let own: Vec<(&String, &Value)> = container
+            .iter()
+            .filter(|(key, _)| *key != "resources")
+            .collect();
+        let content = json!([own, self.options.resources, volumes]).to_string();
         format!(
             "{}+{:016x}",
             self.settings.version,

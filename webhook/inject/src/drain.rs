@@ -1,5 +1,6 @@
 //! How long a drain may take, and what grace period that needs.
 
+use crate::options::{Handover, Options};
 use crate::pod::Pod;
 use common::contract::{self, default};
 use common::duration::format_ms;
@@ -7,6 +8,8 @@ use serde_json::Value;
 
 /// A grace period up to this many seconds says "stop at once": it is kept as it is.
 const AT_ONCE_S: i64 = 1;
+/// What app and sidecar have to end in, at least, milliseconds.
+const ENDING_MS: u64 = 1_000;
 /// Shortest token life that the kubelet asks for by itself, seconds.
 const TOKEN_S_MIN: i64 = 3_607;
 /// Longest token life that the API server takes, seconds.
@@ -27,17 +30,24 @@ pub(crate) struct Drain {
 
 impl Drain {
     /// Fits the wanted timeout and the pod's grace period to each other.
-    pub(crate) fn of(pod: &Pod<'_>, wanted_ms: Option<u64>) -> Self {
+    pub(crate) fn of(pod: &Pod<'_>, options: &Options) -> Self {
         let grace = pod
             .spec
             .get("terminationGracePeriodSeconds")
             .and_then(Value::as_i64);
-        Self::fit(grace.unwrap_or(default::GRACE_PERIOD_S as i64), wanted_ms)
+        let grace_s = grace.unwrap_or(default::GRACE_PERIOD_S as i64);
+        // After the drain, the hook holds on for `settle`; then the app and the sidecar end.
+        let reserve_ms = match options.handover {
+            Handover::Seamless => options.settle_ms.saturating_add(ENDING_MS),
+            Handover::Exclusive => 0,
+        };
+        let reserve_ms = reserve_ms.max(default::DRAIN_RESERVE_MS);
+        Self::fit(grace_s, options.drain_timeout_ms, reserve_ms)
     }
 
-    fn fit(grace_s: i64, wanted_ms: Option<u64>) -> Self {
+    fn fit(grace_s: i64, wanted_ms: Option<u64>, reserve_ms: u64) -> Self {
         let grace_ms = u64::try_from(grace_s).unwrap_or(0).saturating_mul(1000);
-        let left_ms = grace_ms.saturating_sub(default::DRAIN_RESERVE_MS);
+        let left_ms = grace_ms.saturating_sub(reserve_ms);
         let keep = |timeout_ms, warning| Self {
             timeout_ms,
             grace_s,
@@ -56,7 +66,7 @@ impl Drain {
             None => keep(left_ms.min(default::DRAIN_TIMEOUT_MS_MAX), None),
             Some(wanted_ms) if wanted_ms <= left_ms => keep(wanted_ms, None),
             Some(wanted_ms) => {
-                let needed_ms = wanted_ms.saturating_add(default::DRAIN_RESERVE_MS);
+                let needed_ms = wanted_ms.saturating_add(reserve_ms);
                 let needed_s = i64::try_from(needed_ms.div_ceil(1000)).unwrap_or(i64::MAX);
                 let warning = format!(
                     "terminationGracePeriodSeconds is raised from {grace_s} to {needed_s}, for \
@@ -108,7 +118,7 @@ mod tests {
             (-5, None, 0, -5),
             (i64::MAX, None, 3_600_000, i64::MAX),
         ] {
-            let drain = Drain::fit(grace_s, wanted_ms);
+            let drain = Drain::fit(grace_s, wanted_ms, 3_000);
             let case = format!("{grace_s} s, {wanted_ms:?} ms: {drain:?}");
             assert_eq!(
                 (drain.timeout_ms, drain.grace_s),
@@ -120,7 +130,7 @@ mod tests {
                 (TOKEN_S_MIN..=TOKEN_S_MAX).contains(&drain.token_s()),
                 "{case}"
             );
-            let again = Drain::fit(drain.grace_s, wanted_ms);
+            let again = Drain::fit(drain.grace_s, wanted_ms, 3_000);
             assert_eq!(
                 (again.timeout_ms, again.raised),
                 (timeout_ms, false),
@@ -131,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_token_outlives_a_long_grace_period() {
-        assert_eq!(Drain::fit(30, None).token_s(), 3_607);
-        assert_eq!(Drain::fit(3_600, None).token_s(), 5_100);
+        assert_eq!(Drain::fit(30, None, 3_000).token_s(), 3_607);
+        assert_eq!(Drain::fit(3_600, None, 3_000).token_s(), 5_100);
     }
 }

@@ -6,32 +6,28 @@ use crate::reason::Reason;
 use common::contract;
 use common::ids::Group;
 use common::owner::Owner;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The workload of the pod; none for a bare pod.
 pub(crate) fn owner(pod: &Pod<'_>) -> Option<Owner> {
-    let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
-    let controller = pod
-        .metadata
-        .get("ownerReferences")?
-        .as_array()?
-        .iter()
-        .find(controls)?;
+    let controller = pod.controller()?;
     let text = |key: &str| controller.get(key).and_then(Value::as_str);
     Some(Owner::behind(text("kind")?, text("name")?, |key| {
         pod.label(key)
     }))
 }
 
-/// The group: as annotated, or named after the owner.
-pub(crate) fn group(
-    annotations: &Map<String, Value>,
-    owner: Option<&Owner>,
-) -> Result<Group, Reason> {
-    if let Some(group) = options::group(annotations)? {
+/// The group: as annotated, or named after the owner. A pod without either may be the copy of one
+/// that was injected, from a backup for instance: its label names the group.
+pub(crate) fn group(pod: &Pod<'_>, owner: Option<&Owner>) -> Result<Group, Reason> {
+    if let Some(group) = pod.annotations.map(options::group).transpose()?.flatten() {
         return Ok(group);
     }
-    let owner = owner.ok_or(Reason::NoGroup)?;
+    let Some(owner) = owner else {
+        let label = pod.label(contract::GROUP);
+        let group = label.and_then(|label| Group::parse(label).ok());
+        return group.ok_or(Reason::NoGroup);
+    };
     Group::parse(&owner.name).map_err(|_| Reason::OwnerNameNoGroup {
         kind: owner.kind.clone(),
         name: owner.name.clone(),

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 /// Longest value that is looked at, bytes: the longest sensible one is `resources`.
 const VALUE_BYTES_MAX: usize = 1024;
+/// Characters of a value that an error repeats.
+const SHOWN_CHARS_MAX: usize = 80;
 /// Shortest renew deadline and retry period, milliseconds.
 const PERIOD_MS_MIN: u64 = 100;
 
@@ -48,8 +50,8 @@ pub struct Options {
     pub notify_url: Option<String>,
     /// Which account the pod runs as.
     pub service_account: ServiceAccountMode,
-    /// Resources of the sidecar.
-    pub resources: Value,
+    /// Resources of the sidecar; none: the defaults, fitted to the pod.
+    pub resources: Option<Value>,
 }
 
 /// The order of a planned move.
@@ -165,10 +167,7 @@ impl Options {
                     values::word(text, &ACCOUNT_WORDS)
                 })
                 .unwrap_or(ServiceAccountMode::Auto),
-            resources: read
-                .optional(contract::RESOURCES, values::resources)
-                .or_else(|| serde_json::from_str(default::RESOURCES).ok())
-                .unwrap_or_default(),
+            resources: read.optional(contract::RESOURCES, values::resources),
         };
         if read.errors.is_empty() {
             Ok(options)
@@ -186,11 +185,26 @@ pub(crate) fn unknown_keys(annotations: &Map<String, Value>) -> Vec<String> {
     annotations
         .keys()
         .filter(|key| key.starts_with(contract::PREFIX) && known().all(|known| known != *key))
-        .map(|key| match nearest(key, known()) {
-            Some(nearest) => format!("{key} is unknown and ignored: did you mean {nearest}?"),
-            None => format!("{key} is unknown and ignored: docs/annotations.md lists all keys"),
+        .map(|key| match (elsewhere(key), nearest(key, known())) {
+            (Some(kind), _) => format!("{key} means nothing on a pod: write it on the {kind}"),
+            (None, Some(nearest)) => {
+                format!("{key} is unknown and ignored: did you mean {nearest}?")
+            }
+            (None, None) => {
+                format!("{key} is unknown and ignored: docs/annotations.md lists all keys")
+            }
         })
         .collect()
+}
+
+/// The kind of object on which a key that means nothing on a pod means something.
+fn elsewhere(key: &str) -> Option<&'static str> {
+    let in_table = |table: &[contract::Key]| table.iter().any(|known| known.key == key);
+    if in_table(&contract::SERVICE_ANNOTATIONS) {
+        Some("Service")
+    } else {
+        in_table(&contract::LEASE_ANNOTATIONS).then_some("Lease")
+    }
 }
 
 /// Reads annotations and gathers what is wrong with them.
@@ -210,6 +224,7 @@ impl Reader<'_> {
         match text(value).and_then(parse) {
             Ok(value) => Some(value),
             Err(problem) => {
+                let problem = shortened(problem, value);
                 self.errors.push(BadValue { key, problem });
                 None
             }
@@ -265,15 +280,22 @@ impl Reader<'_> {
             format_ms(retry_ms),
         );
         if deadline_ms >= lease_ms {
-            let problem = format!("{deadline} is not less than the lease-duration {lease}");
+            let problem = format!(
+                "{deadline} is not less than the lease-duration {lease}: write less, such as {}",
+                format_ms(lease_ms * 2 / 3)
+            );
             self.errors.push(BadValue {
                 key: contract::RENEW_DEADLINE,
                 problem,
             });
         }
         if deadline_ms * 5 <= retry_ms * 6 {
-            let problem =
-                format!("{retry} times 1.2 is not less than the renew-deadline {deadline}");
+            let problem = format!(
+                "{retry} times 1.2 is {}, which is not less than the renew-deadline {deadline}: \
+                 write {} or less",
+                format_ms(retry_ms * 6 / 5),
+                format_ms((deadline_ms * 5 - 1) / 6)
+            );
             self.errors.push(BadValue {
                 key: contract::RETRY_PERIOD,
                 problem,
@@ -331,6 +353,17 @@ fn text(value: &Value) -> Result<&str, String> {
         ));
     }
     Ok(text)
+}
+
+/// An error with its value cut short: with all errors of a pod at once, the cures must be found.
+fn shortened(problem: String, value: &Value) -> String {
+    let Some(text) = value.as_str() else {
+        return problem;
+    };
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        None => problem,
+        Some((end, _)) => problem.replace(&format!("{text:?}"), &format!("{:?}...", &text[..end])),
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,17 @@
 
 use crate::reason::Reason;
 use common::contract;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The kubelet's mark on the API object of a static pod.
-const MIRROR: &str = "kubernetes.io/config.mirror";
+pub(crate) const MIRROR: &str = "kubernetes.io/config.mirror";
+/// An operating system, as pods and nodes name it.
+const WINDOWS: &str = "windows";
+/// Labels of nodes that name it.
+const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+/// In an affinity: which nodes will do.
+const REQUIRED_NODES: &str =
+    "/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
 
 /// What this crate reads of a pod. JSON `null` counts as absent throughout.
 #[derive(Debug, Clone, Copy)]
@@ -111,14 +118,52 @@ impl<'a> Pod<'a> {
             .unwrap_or(false)
     }
 
+    /// A value in the pod's security context.
+    pub(crate) fn security(&self, pointer: &str) -> Option<&'a Value> {
+        self.spec.get("securityContext")?.pointer(pointer)
+    }
+
+    /// The controller among the pod's owners.
+    pub(crate) fn controller(&self) -> Option<&'a Value> {
+        let controls = |owner: &&Value| owner.get("controller") == Some(&Value::Bool(true));
+        let owners = self.metadata.get("ownerReferences")?.as_array()?;
+        owners.iter().find(controls)
+    }
+
     /// Whether the pod asks for Windows nodes.
     pub(crate) fn windows(&self) -> bool {
         let os = self.spec.get("os").and_then(|os| os.get("name"));
-        let selected = self
-            .spec
-            .get("nodeSelector")
-            .and_then(|nodes| nodes.get("kubernetes.io/os"));
-        os.or(selected).and_then(Value::as_str) == Some("windows")
+        if let Some(os) = os.and_then(Value::as_str) {
+            return os == WINDOWS;
+        }
+        let selector = self.spec.get("nodeSelector");
+        let selected = OS_LABELS
+            .iter()
+            .find_map(|label| selector?.get(label)?.as_str());
+        selected == Some(WINDOWS)
+            || self
+                .security("/windowsOptions")
+                .is_some_and(Value::is_object)
+            || self.requires_windows()
+    }
+
+    /// Whether every node that the pod's affinity admits is a Windows node.
+    fn requires_windows(&self) -> bool {
+        let affinity = self.spec.get("affinity");
+        let terms = affinity
+            .and_then(|affinity| affinity.pointer(REQUIRED_NODES))
+            .and_then(Value::as_array);
+        let is_windows = |expression: &Value| {
+            let is = |key: &str, wanted: &Value| expression.get(key) == Some(wanted);
+            OS_LABELS.iter().any(|label| is("key", &json!(label)))
+                && is("operator", &json!("In"))
+                && is("values", &json!([WINDOWS]))
+        };
+        let needs_windows = |term: &Value| {
+            let expressions = term.get("matchExpressions").and_then(Value::as_array);
+            expressions.is_some_and(|all| all.iter().any(is_windows))
+        };
+        terms.is_some_and(|terms| !terms.is_empty() && terms.iter().all(needs_windows))
     }
 }
 

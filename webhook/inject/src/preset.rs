@@ -1,4 +1,4 @@
-//! Keys that only sidecars write, found in a template: each pod made from it would claim a role
+//! Keys that only sidecars write, found on a pod that is about to be created: it would claim a role
 //! that nobody gave it.
 
 use crate::options::Options;
@@ -11,35 +11,51 @@ use serde_json::json;
 /// The term in which nothing was ever written.
 const NO_TERM: &str = "0";
 
-/// Overwrites such keys, and says so. A role label with a strange value, under a key that is not
-/// ours, is somebody's own: overwriting it could take the pod out of its controller's selector, and
-/// the controller would make pods without end.
-pub(crate) fn overwrite(
-    pod: &Pod<'_>,
-    options: &Options,
-    patch: &mut Patch,
-) -> Result<Vec<String>, Reason> {
+/// Labels that a controller's template must not carry. Its selector may name what its template
+/// carries, and once the role changes such a label, the pod has left its controller, which makes
+/// another one, without end.
+pub(crate) fn refused(pod: &Pod<'_>, options: &Options) -> Vec<Reason> {
     let role_key = options.role_label.as_str();
-    let role = pod.label(role_key).unwrap_or(&options.passive_value);
-    if role_key != contract::ROLE && role != options.passive_value && role != options.active_value {
-        let (key, value) = (role_key.to_owned(), role.to_owned());
-        return Err(Reason::RoleLabelTaken { key, value });
-    }
-    let term = pod.annotation(contract::TERM).unwrap_or(NO_TERM);
-    let uid = pod.label(contract::POD).unwrap_or_default();
+    let controlled = pod.controller().is_some();
+    let keys = [role_key, contract::POD].into_iter();
+    let preset = keys.filter_map(|key| Some((key.to_owned(), pod.label(key)?.to_owned())));
+    preset
+        .filter_map(|(key, value)| {
+            let ours = [contract::ROLE, contract::POD].contains(&key.as_str());
+            let role = value == options.passive_value || value == options.active_value;
+            match (controlled, ours || role) {
+                (true, _) => Some(Reason::LabelPreset { key, value }),
+                (false, false) => Some(Reason::RoleLabelTaken { key, value }),
+                (false, true) => None,
+            }
+        })
+        .collect()
+}
+
+/// Overwrites such keys where no selector can hang on them, on annotations and on pods without
+/// controller (the copy of a pod, or one from a backup), and says so.
+pub(crate) fn overwrite(pod: &Pod<'_>, options: &Options, patch: &mut Patch) -> Vec<String> {
+    let role_key = options.role_label.as_str();
+    let passive = options.passive_value.as_str();
     let mut warnings = Vec::new();
     for (map, key, found, wanted) in [
-        ("labels", role_key, role, options.passive_value.as_str()),
-        ("labels", contract::POD, uid, ""),
-        ("annotations", contract::TERM, term, NO_TERM),
+        ("labels", role_key, pod.label(role_key), passive),
+        ("labels", contract::POD, pod.label(contract::POD), ""),
+        (
+            "annotations",
+            contract::TERM,
+            pod.annotation(contract::TERM),
+            NO_TERM,
+        ),
     ] {
-        if found != wanted {
-            patch.set(Pointer::to(&["metadata", map, key]), json!(wanted));
-            warnings.push(format!(
-                "{key} is {found:?} in the template and was overwritten with {wanted:?}: only \
-                 sidecars write it"
-            ));
-        }
+        let Some(found) = found.filter(|found| *found != wanted) else {
+            continue;
+        };
+        patch.set(Pointer::to(&["metadata", map, key]), json!(wanted));
+        warnings.push(format!(
+            "{key} is {found:?} on the new pod and was overwritten with {wanted:?}: only sidecars \
+             write it"
+        ));
     }
-    Ok(warnings)
+    warnings
 }

@@ -1,6 +1,7 @@
 //! Why a pod is left alone or refused: one enum, with a stable code and a sentence that teaches.
 
 use common::contract;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Why a pod is skipped or denied. The code goes into metrics and audit annotations, the text to
@@ -79,6 +80,19 @@ pub enum Reason {
         /// Its value.
         value: String,
     },
+    /// The template carries a label that sidecars will change.
+    #[error(
+        "label {key} is {value:?} in the pod template, and sidecars write it: a pod whose label \
+         changes may leave the selector of its controller, which then makes pods without end; \
+         remove it from template and selector{or}",
+        or = other_key(key)
+    )]
+    LabelPreset {
+        /// Key of the label.
+        key: String,
+        /// Its value.
+        value: String,
+    },
     /// A container of the pod has the sidecar's name and is not the sidecar.
     #[error(
         "container {name:?} is not the sidecar, which needs this name: rename it",
@@ -97,14 +111,17 @@ pub enum Reason {
     },
     /// Something else is mounted where the role file shall be.
     #[error(
-        "{key}: container {container:?} mounts something else at {path:?}: choose another folder",
+        "{key}: {dir:?} cannot be mounted beside {mount:?} of container {container:?}: choose a \
+         folder that is neither the same, nor around it, nor within one that is mounted to read",
         key = contract::STATUS_DIR
     )]
     StatusDirTaken {
         /// Name of the container.
         container: String,
         /// The folder.
-        path: String,
+        dir: String,
+        /// The mount that is in the way.
+        mount: String,
     },
     /// The pod runs as the account of another group, whose Lease it may not write.
     #[error(
@@ -125,6 +142,17 @@ pub enum Reason {
     },
 }
 
+/// The role label may have another key.
+fn other_key(key: &str) -> String {
+    if key == contract::POD {
+        return String::new();
+    }
+    format!(
+        ", or choose another key with the annotation {}",
+        contract::ROLE_LABEL
+    )
+}
+
 impl Reason {
     /// A name for programs; it never changes.
     pub fn code(&self) -> &'static str {
@@ -139,6 +167,7 @@ impl Reason {
             Self::OwnerNameNoGroup { .. } => "owner-name-no-group",
             Self::GroupLabelDiffers { .. } => "group-label-differs",
             Self::RoleLabelTaken { .. } => "role-label-taken",
+            Self::LabelPreset { .. } => "label-preset",
             Self::ForeignContainer => "foreign-container",
             Self::ForeignVolume { .. } => "foreign-volume",
             Self::StatusDirTaken { .. } => "status-dir-taken",
@@ -166,6 +195,14 @@ impl Reasons {
     /// Code of the first reason, which is the one that metrics count.
     pub fn code(&self) -> &'static str {
         self.0.first().map_or("none", Reason::code)
+    }
+}
+
+impl Reasons {
+    /// Codes of all reasons, each once, separated by commas.
+    pub fn codes(&self) -> String {
+        let codes: BTreeSet<&str> = self.0.iter().map(Reason::code).collect();
+        codes.into_iter().collect::<Vec<_>>().join(",")
     }
 }
 

@@ -3,6 +3,7 @@
 //! Between two calls for one pod the API server fills in defaults, and other webhooks change what
 //! they like: mounts are appended, images redirected, probes rewritten. None of that is undone.
 
+use common::contract::env;
 use serde_json::{Map, Value};
 
 /// By which key the elements of these lists are told apart.
@@ -30,18 +31,36 @@ pub(crate) fn merged(found: Option<&Value>, wanted: &Value) -> Value {
     };
     let kept = found
         .iter()
-        .filter(|found| !wanted.iter().any(|wanted| same_element(found, wanted)));
+        .filter(|found| !wanted.iter().any(|wanted| same_element(found, wanted)))
+        .filter(|found| !is_stale(found, &Value::Null));
     Value::Array(wanted.iter().chain(kept).cloned().collect())
 }
 
-/// Fields of `wanted` that `found` does not cover.
+/// Fields of `wanted` that `found` does not cover, or covers with settings that are gone.
 pub(crate) fn uncovered<'a>(
     found: &'a Map<String, Value>,
     wanted: &'a Map<String, Value>,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    wanted
-        .iter()
-        .filter(|(key, wanted)| !found.get(*key).is_some_and(|found| covers(found, wanted)))
+    wanted.iter().filter(|(key, wanted)| {
+        let covered = found.get(*key).is_some_and(|found| covers(found, wanted));
+        !covered || has_stale(found.get(*key), wanted)
+    })
+}
+
+/// Whether `found` has variables of ours that `wanted` has not: settings that are gone.
+fn has_stale(found: Option<&Value>, wanted: &Value) -> bool {
+    let found = found.and_then(Value::as_array);
+    found.is_some_and(|found| found.iter().any(|found| is_stale(found, wanted)))
+}
+
+/// Whether `found` is a variable that only an injection sets, and `wanted` does not name it. The
+/// level of the log is not among them: an injection leaves it to whoever sets it.
+fn is_stale(found: &Value, wanted: &Value) -> bool {
+    let Some(name) = found.get("name").and_then(Value::as_str) else {
+        return false;
+    };
+    let named = |wanted: &Vec<Value>| wanted.iter().any(|wanted| same_element(found, wanted));
+    name.starts_with(env::PREFIX) && name != env::LOG && !wanted.as_array().is_some_and(named)
 }
 
 fn same_element(found: &Value, wanted: &Value) -> bool {
@@ -72,7 +91,11 @@ mod tests {
 
     #[test]
     fn merging_keeps_what_others_added() {
-        let found = json!([{"name": "A", "value": "old"}, {"name": "B"}]);
+        let found = json!([
+            {"name": "A", "value": "old"},
+            {"name": "ACTIVE_PASSIVE_OLD"},
+            {"name": "B"},
+        ]);
         let wanted = json!([{"name": "A", "value": "new"}]);
         let merged = merged(Some(&found), &wanted);
         assert_eq!(

@@ -5,6 +5,7 @@
 
 use crate::decision::{Decision, RequestInfo};
 use crate::reason::Reasons;
+use crate::sieve::{self, Keep, Kept, Sifted};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// Longest warning, characters: the API server may cut what is longer.
 const WARNING_CHARS_MAX: usize = 256;
+/// Longest message of a refusal, characters.
+const MESSAGE_CHARS_MAX: usize = 4096;
 /// Most warnings of one answer; together they stay within what an HTTP header holds.
 const WARNINGS_MAX: usize = 14;
 const API_VERSION: &str = "admission.k8s.io/v1";
@@ -47,7 +50,7 @@ pub struct Review {
     pub is_create: bool,
     /// Whether nothing may be written on behalf of this request.
     pub dry_run: bool,
-    /// The object, raw.
+    /// The object: raw JSON, of which what nobody here looks at was skipped.
     pub object: Value,
     /// What it was before; none on creation.
     pub old_object: Option<Value>,
@@ -86,7 +89,14 @@ impl Review {
     /// # Errors
     /// For everything else. There is no answer then: without a uid the API server takes none.
     pub fn parse(body: &[u8], resource: Resource) -> Result<Self, ReviewError> {
-        let wire: Wire = serde_json::from_slice(body).map_err(ReviewError::Unreadable)?;
+        match resource {
+            Resource::Pod => Self::parse_as::<PodObject>(body, resource),
+            Resource::Service => Self::parse_as::<ServiceObject>(body, resource),
+        }
+    }
+
+    fn parse_as<K: Kept>(body: &[u8], resource: Resource) -> Result<Self, ReviewError> {
+        let wire: Wire<K> = serde_json::from_slice(body).map_err(ReviewError::Unreadable)?;
         if wire.api_version != API_VERSION || wire.kind != KIND {
             let (kind, api_version) = (wire.kind, wire.api_version);
             return Err(ReviewError::OtherVersion { kind, api_version });
@@ -100,7 +110,8 @@ impl Review {
                 expected: resource.kind(),
             });
         }
-        if request.uid.is_empty() || request.object.is_null() {
+        let object = request.object.0;
+        if request.uid.is_empty() || object.is_null() {
             return Err(ReviewError::NoRequest);
         }
         Ok(Self {
@@ -108,14 +119,15 @@ impl Review {
             namespace: request.namespace,
             is_create: request.operation == "CREATE",
             dry_run: request.dry_run.unwrap_or(false),
-            object: request.object,
-            old_object: request.old_object.filter(|old| !old.is_null()),
+            object,
+            old_object: Some(request.old_object.0).filter(|old| !old.is_null()),
         })
     }
 
     /// What [`crate::decide`] needs to know of it.
-    pub fn info(&self) -> RequestInfo {
+    pub fn info(&self) -> RequestInfo<'_> {
         RequestInfo {
+            namespace: &self.namespace,
             is_create: self.is_create,
             account_missing: false,
         }
@@ -154,7 +166,7 @@ impl Answer {
     /// Refuses the object.
     pub fn deny(uid: &str, reasons: &Reasons) -> Self {
         let mut answer = Self::new(uid, false);
-        let message = reasons.to_string();
+        let message = clip_to(&reasons.to_string(), MESSAGE_CHARS_MAX);
         answer.response.status = Some(Status {
             message,
             reason: "Forbidden",
@@ -172,7 +184,8 @@ impl Answer {
             Decision::Skip(reason) => Self::allow(uid).noting("reason", reason.code()),
             Decision::Deny { reasons, warnings } => Self::deny(uid, reasons)
                 .warning(warnings)
-                .noting("reason", reasons.code()),
+                .noting("reason", reasons.code())
+                .noting("reasons", &reasons.codes()),
             Decision::Patch(injection) => Self::patch(uid, &injection.ops)?
                 .warning(&injection.warnings)
                 .noting("group", injection.group.as_str()),
@@ -182,11 +195,17 @@ impl Answer {
 
     /// With warnings for whoever sent the object: ASCII, of bounded number and length.
     pub fn warning(mut self, warnings: &[String]) -> Self {
-        let clipped = warnings
-            .iter()
-            .take(WARNINGS_MAX)
-            .map(|warning| clip(warning));
-        self.response.warnings.extend(clipped);
+        let room = match warnings.len() {
+            all if all <= WARNINGS_MAX => all,
+            _ => WARNINGS_MAX - 1,
+        };
+        let (said, unsaid) = warnings.split_at(room);
+        let said = said.iter().map(|warning| clip(warning));
+        self.response.warnings.extend(said);
+        if !unsaid.is_empty() {
+            let more = format!("and {} more warnings", unsaid.len());
+            self.response.warnings.push(more);
+        }
         self
     }
 
@@ -220,15 +239,21 @@ fn clip(warning: &str) -> String {
             '?'
         }
     };
-    let text: String = warning
+    let warning: String = warning
         .chars()
-        .map(ascii)
         .take(WARNING_CHARS_MAX + 1)
+        .map(ascii)
         .collect();
-    if text.len() <= WARNING_CHARS_MAX {
-        return text;
+    clip_to(&warning, WARNING_CHARS_MAX)
+}
+
+/// A text of at most `chars_max` characters; one that was longer says so.
+fn clip_to(text: &str, chars_max: usize) -> String {
+    if text.chars().nth(chars_max).is_none() {
+        return text.to_owned();
     }
-    format!("{}...", &text[..WARNING_CHARS_MAX - 3])
+    let kept: String = text.chars().take(chars_max - 3).collect();
+    kept + "..."
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -255,18 +280,31 @@ struct Status {
     code: u16,
 }
 
+struct PodObject;
+
+impl Kept for PodObject {
+    const KEEP: &'static Keep = &sieve::POD;
+}
+
+struct ServiceObject;
+
+impl Kept for ServiceObject {
+    const KEEP: &'static Keep = &sieve::SERVICE;
+}
+
 #[derive(Deserialize)]
-struct Wire {
+#[serde(bound(deserialize = "K: Kept"))]
+struct Wire<K> {
     #[serde(rename = "apiVersion", default)]
     api_version: String,
     #[serde(default)]
     kind: String,
-    request: Option<WireRequest>,
+    request: Option<WireRequest<K>>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireRequest {
+#[serde(rename_all = "camelCase", bound(deserialize = "K: Kept"))]
+struct WireRequest<K> {
     #[serde(default)]
     uid: String,
     #[serde(default)]
@@ -276,8 +314,9 @@ struct WireRequest {
     #[serde(default)]
     operation: String,
     #[serde(default)]
-    object: Value,
-    old_object: Option<Value>,
+    object: Sifted<K>,
+    #[serde(default)]
+    old_object: Sifted<K>,
     dry_run: Option<bool>,
 }
 

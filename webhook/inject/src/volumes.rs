@@ -7,7 +7,7 @@ use crate::pod::{Pod, name};
 use crate::reason::Reason;
 use crate::repair::covers;
 use common::contract;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// 0644: without an fsGroup the sidecar's uid, which is arbitrary, must be able to read its token.
 const TOKEN_MODE: u16 = 0o644;
@@ -58,10 +58,17 @@ pub(crate) fn provide(pod: &Pod<'_>, wanted: Vec<Value>, patch: &mut Patch) {
         match existing(pod, &volume) {
             None => missing.push(volume),
             Some((_, found)) if covers(found, &volume) => {}
-            Some((index, _)) => {
+            Some((index, found)) => {
+                let at = at.index(index);
+                // A volume has one source. JSON null is as good as absent, and can be added.
+                for key in found.as_object().into_iter().flat_map(Map::keys) {
+                    if volume.get(key).is_none() {
+                        patch.set(at.key(key), Value::Null);
+                    }
+                }
                 for (key, value) in volume.as_object().into_iter().flatten() {
                     if key != "name" {
-                        patch.set(at.index(index).key(key), value.clone());
+                        patch.set(at.key(key), value.clone());
                     }
                 }
             }

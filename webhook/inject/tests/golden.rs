@@ -8,8 +8,8 @@
 
 mod common;
 
-use common::{apply, kept, request, settings};
-use inject::{Decision, decide};
+use common::{apply, decided, kept};
+use inject::Decision;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn golden() {
         .map(|e| e.unwrap().path())
         .collect();
     cases.sort();
-    assert!(cases.len() >= 25, "testdata is gone");
+    assert!(cases.len() >= 60, "testdata is gone");
     let mut wrong = Vec::new();
     for case in cases {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
@@ -46,7 +46,7 @@ fn golden() {
 
 /// What becomes of `pod`; on the way, what must hold for every pod.
 fn describe(name: &str, pod: &Value) -> Value {
-    let decision = decide(pod, &request(), &settings());
+    let decision = decided(pod);
     let mut found = json!({"decision": decision.code()});
     match &decision {
         Decision::Skip(reason) => {
@@ -71,7 +71,7 @@ fn describe(name: &str, pod: &Value) -> Value {
 
             let patched = apply(pod, injection);
             kept(pod, &patched, "").unwrap_or_else(|lost| panic!("{name} lost {lost}"));
-            let again = decide(&patched, &request(), &settings());
+            let again = decided(&patched);
             assert_eq!(
                 again.code(),
                 "unchanged",

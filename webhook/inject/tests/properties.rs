@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{apply, kept, request, settings};
-use inject::{Decision, decide, route};
+use common::{apply, decided, kept};
+use inject::{Decision, route};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -169,7 +169,7 @@ fn any_pod() -> impl Strategy<Value = Value> {
 }
 
 fn check(pod: &Value) -> Result<(), TestCaseError> {
-    let Decision::Patch(injection) = decide(pod, &request(), &settings()) else {
+    let Decision::Patch(injection) = decided(pod) else {
         return Ok(());
     };
     let patched = apply(pod, &injection);
@@ -184,7 +184,7 @@ fn check(pod: &Value) -> Result<(), TestCaseError> {
     prop_assert_eq!(sidecars.len(), 1);
     prop_assert_eq!(&sidecars[0]["restartPolicy"], "Always");
     prop_assert!(sidecars[0]["livenessProbe"].is_object());
-    let again = decide(&patched, &request(), &settings());
+    let again = decided(&patched);
     prop_assert_eq!(again.code(), "unchanged", "{:?}", again);
     Ok(())
 }

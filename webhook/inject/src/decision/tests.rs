@@ -27,13 +27,14 @@ fn pod() -> Value {
     })
 }
 
-const CREATE: RequestInfo = RequestInfo {
+const CREATE: RequestInfo<'static> = RequestInfo {
+    namespace: "shop",
     is_create: true,
     account_missing: false,
 };
 
 #[track_caller]
-fn injected(pod: &Value, request: RequestInfo) -> (Value, Injection) {
+fn injected(pod: &Value, request: RequestInfo<'_>) -> (Value, Injection) {
     let decision = decide(pod, &request, &settings());
     let Decision::Patch(injection) = decision else {
         panic!("{decision:?}")
@@ -105,7 +106,7 @@ fn messages_teach() {
 fn only_creations_are_touched() {
     let update = RequestInfo {
         is_create: false,
-        account_missing: false,
+        ..CREATE
     };
     assert_eq!(
         decide(&pod(), &update, &settings()),
@@ -130,8 +131,8 @@ fn the_account_is_the_groups_own() {
 #[test]
 fn a_dry_run_keeps_its_account_while_the_groups_does_not_exist() {
     let request = RequestInfo {
-        is_create: true,
         account_missing: true,
+        ..CREATE
     };
     let (patched, injection) = injected(&pod(), request);
     assert_eq!(patched["spec"]["serviceAccountName"], "default");

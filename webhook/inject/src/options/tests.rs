@@ -25,7 +25,7 @@ fn defaults_are_those_of_the_contract() {
         (options.settle_ms, options.unready_grace_ms),
         (2_000, 5_000)
     );
-    assert_eq!(options.resources["limits"]["memory"], "32Mi");
+    assert_eq!(options.resources, None);
     assert!(options.hold_app);
     assert_eq!(options.service_account, ServiceAccountMode::Auto);
 }
@@ -60,7 +60,13 @@ fn a_wrong_value_is_refused_with_what_is_allowed() {
         (
             "renew-deadline",
             "15s",
-            "15s is not less than the lease-duration 15s",
+            "15s is not less than the lease-duration 15s: write less, such as 10s",
+        ),
+        (
+            "retry-period",
+            "9s",
+            "9s times 1.2 is 10s800ms, which is not less than the renew-deadline 10s: write \
+             8s333ms or less",
         ),
         (
             "renew-deadline",
@@ -137,6 +143,17 @@ fn resources_are_quantities() {
             "{resources:?}"
         );
     }
+}
+
+#[test]
+fn a_long_value_is_repeated_in_part() {
+    let errors = parse(&[("handover", &"x".repeat(500))]).unwrap_err();
+    let shown = "x".repeat(80);
+    let expected = format!(
+        "active-passive.dev/handover: \"{shown}\"... is not allowed: write \"seamless\" or \
+         \"exclusive\""
+    );
+    assert_eq!(errors, [expected]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decision::{Settings, decide};
+use crate::reason::Reason;
 use serde_json::json;
 
 fn review(kind: &str) -> Value {
@@ -82,6 +83,7 @@ fn a_patch_is_base64_with_its_type() {
         "spec": {"containers": []},
     });
     let info = RequestInfo {
+        namespace: "shop",
         is_create: true,
         account_missing: false,
     };
@@ -120,6 +122,8 @@ fn warnings_fit_into_headers() {
     let wire = serde_json::to_value(Answer::allow("u1").warning(&vec![long; 50])).unwrap();
     let warnings = wire["response"]["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), WARNINGS_MAX);
+    let (last, warnings) = warnings.split_last().unwrap();
+    assert_eq!(last, "and 37 more warnings");
     for warning in warnings {
         let warning = warning.as_str().unwrap();
         assert!(
@@ -130,4 +134,26 @@ fn warnings_fit_into_headers() {
             "{warning}"
         );
     }
+}
+
+#[test]
+fn a_refusal_fits_into_an_event() {
+    let reasons = Reasons(vec![
+        Reason::GroupLabelDiffers {
+            label: "x".repeat(100_000),
+            group: "web".to_owned(),
+        },
+        Reason::Windows,
+        Reason::Windows,
+    ]);
+    let decision = Decision::Deny {
+        reasons,
+        warnings: Vec::new(),
+    };
+    let wire = serde_json::to_value(Answer::of("u1", &decision).unwrap()).unwrap();
+    let message = wire["response"]["status"]["message"].as_str().unwrap();
+    assert_eq!(message.len(), MESSAGE_CHARS_MAX);
+    let audit = &wire["response"]["auditAnnotations"];
+    assert_eq!(audit["reason"], "group-label-differs");
+    assert_eq!(audit["reasons"], "group-label-differs,windows");
 }
