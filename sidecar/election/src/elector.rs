@@ -417,9 +417,10 @@ impl Elector {
             }
             Failure::Unavailable { retry_after_ms } => {
                 // Retry-After is heeded as far as it leaves the role time for more tries.
-                let heeded_ms = self.tenure.map_or(self.params.renew_every_ms(), |tenure| {
-                    tenure.valid_until.ms_since(now) / 4
-                });
+                let heeded_ms = match self.tenure {
+                    Some(tenure) => tenure.valid_until.ms_since(now) / 4,
+                    None => self.params.renew_every_ms(),
+                };
                 let wait_ms = retry_ms.max(retry_after_ms.min(heeded_ms));
                 backoff.failed(now, wait_ms, retry_ms_max.max(wait_ms), jitter);
             }
