@@ -223,6 +223,32 @@ pub(crate) mod tests {
         }
     }
 
+    /// The holder stops renewing at 0; its Lease is valid for 15 s. Another one takes it at 18 s and
+    /// frees it at 20 s.
+    #[test]
+    fn time_without_a_leader_begins_with_the_end_of_the_lease() {
+        let at = Mono::from_ms;
+        let seen = |holder: Option<&str>, since_ms: u64| Published {
+            holder: holder.map(str::to_owned),
+            observed_since: Some(at(since_ms)),
+            ..Published::nothing()
+        };
+        let mut leaderless = Leaderless::default();
+        let mut look = |now_ms: u64, published: &Published| {
+            let since = published.leaderless_since(at(now_ms), 15_000);
+            leaderless = leaderless.noted(at(now_ms), since);
+            leaderless.total_ms(at(now_ms))
+        };
+        assert_eq!(look(9_000, &Published::nothing()), 0, "nothing is known");
+        assert_eq!(look(14_999, &seen(Some("a"), 0)), 0);
+        assert_eq!(look(15_700, &seen(Some("a"), 0)), 700);
+        assert_eq!(look(18_000, &seen(Some("b"), 18_000)), 3_000);
+        assert_eq!(look(19_000, &seen(Some("b"), 18_000)), 3_000);
+        assert_eq!(look(20_500, &seen(None, 20_000)), 3_500);
+        assert_eq!(look(21_000, &leading(22_000)), 4_000);
+        assert_eq!(look(21_500, &leading(22_000)), 4_000);
+    }
+
     #[test]
     fn the_role_ends_with_its_time_and_not_with_the_next_step() {
         let published = leading(1_000);

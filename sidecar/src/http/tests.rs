@@ -126,7 +126,11 @@ async fn status_says_what_is_known() {
 #[tokio::test(start_paused = true)]
 async fn metrics_are_in_the_text_format() {
     let fixture = fixture(leading_for(14_000));
-    fixture.app.metrics.pending("write_lease").ended(Some(200));
+    let metrics = &fixture.app.metrics;
+    metrics.pending("write_lease").ended(Some(200));
+    metrics.renewed(7);
+    metrics.moved(election::MoveKind::Expired, 14_300);
+    metrics.event("sent");
     let (code, page) = fixture.get("/metrics").await;
     assert_eq!(code, 200);
     for line in [
@@ -135,6 +139,13 @@ async fn metrics_are_in_the_text_format() {
         "active_passive_term 3",
         "active_passive_transitions_total 0",
         "active_passive_renew_age_seconds 0.250",
+        "# TYPE active_passive_leaderless_seconds_total counter",
+        "active_passive_leaderless_seconds_total 0.000",
+        "# TYPE active_passive_renew_duration_seconds histogram",
+        "active_passive_renew_duration_seconds_bucket{le=\"0.01\"} 1",
+        "active_passive_handover_duration_seconds_bucket{kind=\"expired\",le=\"10\"} 0",
+        "active_passive_handover_duration_seconds_bucket{kind=\"expired\",le=\"20\"} 1",
+        "active_passive_events_total{result=\"sent\"} 1",
         "active_passive_api_requests_total{request=\"write_lease\",code=\"200\"} 1",
     ] {
         assert!(
