@@ -427,6 +427,6 @@ pub const WRITTEN_KEYS: [Key; 10] = [
     key(
         HISTORY,
         "Lease annotation",
-        "The last 20 moves of the role as JSON, at most 8 KiB. Not written yet.",
+        "The last 20 moves of the role as JSON, at most 8 KiB: `[{term, pod, at, kind, duration_ms}]`, newest last.",
     ),
 ];
