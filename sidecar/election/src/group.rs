@@ -195,6 +195,10 @@ impl Group {
         failure: Failure,
         jitter: &mut Jitter,
     ) {
+        if !self.knows(target) {
+            // It went while the request was under way: there is nothing to write, nor to wait for.
+            return;
+        }
         let retry = self.retries.entry(target.clone()).or_default();
         retry.stale = true;
         retry.refusals += u32::from(failure == Failure::Refused);
@@ -213,6 +217,13 @@ impl Group {
                     .backoff
                     .failed(now, WRITE_RETRY_MS, WRITE_RETRY_MS_MAX, jitter);
             }
+        }
+    }
+
+    fn knows(&self, target: &Target) -> bool {
+        match target {
+            Target::Pod(uid) => self.pods.contains_key(uid),
+            Target::Service(name) => self.services.contains_key(name),
         }
     }
 
