@@ -32,3 +32,9 @@ ARG TARGET
 COPY target/${TARGET}/sidecar/pause /pause
 USER 65532:65532
 ENTRYPOINT ["/pause"]
+
+# What the benches compare with: tests/peer, a program of Go.
+FROM scratch AS peer
+COPY target/go/peer /peer
+USER 65532:65532
+ENTRYPOINT ["/peer"]

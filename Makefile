@@ -2,7 +2,7 @@
 # Variables on the command line (make demo KEEP=1) reach the programs as their environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim docs down
+.PHONY: help demo test bench sim docs down
 
 RUN := cargo run --quiet --locked --package tests --bin
 
@@ -21,6 +21,11 @@ demo: .cargo
 # matches, SKIP_CLUSTER=1 leaves the real cluster out.
 test: .cargo
 	@$(RUN) verify
+
+# Measure on a real cluster beside a peer, and write results/ and docs/results.md. It takes hours:
+# ONLY=failover/<event> does one event and keeps the results of the others, RUNS=n does each n times.
+bench: .cargo
+	@$(RUN) bench
 
 # Play the simulated world: SEEDS=100000 plays so many random runs that nobody has played before,
 # SCENARIO=name SEED=7 shows one run, SEED=0..1000 plays many. Alone it lists the scenarios.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tests::clock;
 use tests::cluster::{AuditEvent, Signal};
-use tests::scene::{Active, Scene};
+use tests::scene::Scene;
 
 use crate::context::{Case, Context};
 
@@ -187,26 +187,10 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
     let writes: Vec<AuditEvent> = audit
         .read()?
         .into_iter()
-        .filter(|event| wrote(event, &old))
+        .filter(|event| event.is_write_of(&old.uid))
         .collect();
     ensure!(writes.is_empty(), "the cut pod wrote: {writes:#?}");
     Ok(())
-}
-
-/// Whether this is a write of the pod's own token that the API server accepted.
-fn wrote(event: &AuditEvent, pod: &Active) -> bool {
-    let uids = event.user.extra.get("authentication.kubernetes.io/pod-uid");
-    event.stage == "ResponseComplete"
-        && ["create", "update", "patch", "delete"].contains(&event.verb.as_str())
-        && event
-            .response_status
-            .as_ref()
-            .is_some_and(|status| status.code < 300)
-        && uids.is_some_and(|uids| uids.contains(&pod.uid))
-        && event
-            .object_ref
-            .as_ref()
-            .is_some_and(|object| object.resource != "events")
 }
 
 async fn exclusive(context: &Context<'_>) -> Result<()> {

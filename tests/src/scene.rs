@@ -10,9 +10,8 @@ use crate::clock;
 use crate::cluster::images::{self, Image};
 use crate::cluster::{Cluster, Doing, Error, Kube, Result};
 use crate::load::{Load, LoadOptions, Request};
-use crate::observe::{Answer, Timeline, Verdict, Watcher, judge};
+use crate::observe::{Answer, Signs, Timeline, Verdict, Watcher, is_ready, judge};
 use crate::project_root;
-use common::contract;
 use example_app::load::{Clock, wall_ms};
 
 /// Namespace that the chart is installed into.
@@ -115,7 +114,24 @@ pub struct Scene<'a> {
     /// Its clock: that of the watcher and of the requests.
     pub clock: Clock,
     source: Source<'a>,
+    /// Label selector of its pods.
+    selector: String,
     replicas: usize,
+}
+
+/// What a scene is made of.
+#[derive(Debug, Clone)]
+pub struct Cast {
+    /// Its namespace, which exists.
+    pub namespace: String,
+    /// Name of the group, of its Service and of its app container.
+    pub group: String,
+    /// How its pods and its active pod are told from others.
+    pub signs: Signs,
+    /// What is applied.
+    pub manifest: String,
+    /// How many pods that makes.
+    pub replicas: usize,
 }
 
 impl<'a> Scene<'a> {
@@ -147,18 +163,35 @@ impl<'a> Scene<'a> {
         manifest: &str,
         replicas: usize,
     ) -> Result<Self> {
-        let clock = source.clock();
-        let watcher = Watcher::start(&kube.client(), namespace, group, clock);
-        kube.kubectl_with_input(&["apply", "-n", namespace, "-f", "-"], manifest)
-            .await?;
-        let scene = Self {
-            kube,
+        let cast = Cast {
             namespace: namespace.to_owned(),
             group: group.to_owned(),
+            signs: Signs::of_group(group),
+            manifest: manifest.to_owned(),
+            replicas,
+        };
+        Self::open_cast(kube, source, &cast).await
+    }
+
+    /// Like [`Self::open_at`], of any group that is active and passive, ours or not.
+    ///
+    /// # Errors
+    /// If it does not settle.
+    pub async fn open_cast(kube: &'a Kube, source: Source<'a>, cast: &Cast) -> Result<Self> {
+        let (clock, namespace) = (source.clock(), &cast.namespace);
+        let client = kube.client();
+        let watcher = Watcher::start(&client, namespace, &cast.group, &cast.signs, clock);
+        let apply = ["apply", "-n", namespace, "-f", "-"];
+        kube.kubectl_with_input(&apply, &cast.manifest).await?;
+        let scene = Self {
+            kube,
+            namespace: namespace.clone(),
+            group: cast.group.clone(),
             watcher,
             clock,
             source,
-            replicas,
+            selector: cast.signs.pods.clone(),
+            replicas: cast.replicas,
         };
         match scene.settled().await {
             Ok(_) => Ok(scene),
@@ -236,7 +269,7 @@ impl<'a> Scene<'a> {
     /// If the API server does not answer.
     pub async fn pods(&self) -> Result<Vec<Pod>> {
         let api: Api<Pod> = Api::namespaced(self.kube.client(), &self.namespace);
-        let list = ListParams::default().labels(&format!("{}={}", contract::GROUP, self.group));
+        let list = ListParams::default().labels(&self.selector);
         Ok(api
             .list(&list)
             .await
@@ -403,16 +436,6 @@ impl<'a> Scene<'a> {
             &answers,
         )
     }
-}
-
-/// Whether the pod's Ready condition is true.
-#[must_use]
-pub fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }
 
 /// Name of the pod's node; "" before it has one.

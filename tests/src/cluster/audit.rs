@@ -41,6 +41,34 @@ pub struct AuditEvent {
     pub annotations: std::collections::BTreeMap<String, String>,
 }
 
+/// Verbs that change an object.
+const WRITES: [&str; 4] = ["create", "update", "patch", "delete"];
+/// Where the audit log has the uid of the pod that a token is bound to.
+const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
+
+impl AuditEvent {
+    /// Whether the API server accepted a change of an object by the token of the pod with this uid.
+    /// Events are no objects in this sense.
+    #[must_use]
+    pub fn is_write_of(&self, pod_uid: &str) -> bool {
+        let of_pod = self
+            .user
+            .extra
+            .get(POD_UID)
+            .is_some_and(|uids| uids.iter().any(|uid| uid == pod_uid));
+        let accepted = self
+            .response_status
+            .as_ref()
+            .is_some_and(|status| status.code < 300);
+        let object = self.object_ref.as_ref();
+        of_pod
+            && accepted
+            && self.stage == "ResponseComplete"
+            && WRITES.contains(&self.verb.as_str())
+            && object.is_some_and(|object| object.resource != "events")
+    }
+}
+
 /// Who asked.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct User {
@@ -72,6 +100,9 @@ pub struct ResponseStatus {
     /// HTTP status.
     #[serde(default)]
     pub code: u16,
+    /// Why not, where it was refused.
+    #[serde(default)]
+    pub message: String,
 }
 
 /// Reads the audit log from where it read last.

@@ -90,6 +90,9 @@ const KUBECTL: Module = Module {
     oldest: (1, 30),
 };
 
+/// What helps where Go does not build.
+pub(crate) const GO_CURE: &str = "let Go 1.26 or later reach a module proxy, and try again";
+
 /// Folders that hold all programs of the cluster.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -256,7 +259,7 @@ async fn build(source: &Path, version: &str, package: &str, target: &Path) -> Re
         .arg(package);
     run::output(&format!("build {name}"), go, BUILD_DEADLINE_MS)
         .await
-        .map_err(|error| error.cure("let Go 1.26 or later reach a module proxy, and try again"))?;
+        .map_err(|error| error.cure(GO_CURE))?;
     fs::rename(&partial.0, target).doing(|| format!("rename {}", partial.0.display()))?;
     step.done();
     Ok(())

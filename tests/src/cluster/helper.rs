@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
-use super::{enter, error::Error, keeper, namespace, relay};
+use super::{detour, enter, error::Error, keeper, namespace, relay};
 use crate::load;
 
 const HELPER: &str = "--cluster-helper";
@@ -27,6 +27,7 @@ pub fn divert() -> Option<ExitCode> {
         enter::HELPER => enter::run(&args),
         enter::LAUNCH => enter::launch(&args),
         relay::HELPER => relay::run(&args),
+        detour::HELPER => detour::run(&args),
         load::HELPER => load::run(&args),
         _ => Err(Error::new(
             "start a helper",

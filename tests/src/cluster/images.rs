@@ -29,10 +29,12 @@ pub enum Kind {
     Webhook,
     /// The app of the example, which answers with the name of its pod.
     ExampleApp,
+    /// An elector of the usual kind, which the benches compare with. No image of the project.
+    Peer,
 }
 
 impl Kind {
-    /// All of them.
+    /// All of the project.
     pub const ALL: [Self; 3] = [Self::Sidecar, Self::Webhook, Self::ExampleApp];
 
     /// Name as in a pod's `image`.
@@ -42,10 +44,11 @@ impl Kind {
             Self::Sidecar => format!("docker.io/active-passive/sidecar:{VERSION}"),
             Self::Webhook => format!("docker.io/active-passive/webhook:{VERSION}"),
             Self::ExampleApp => "docker.io/active-passive/example-app:demo".into(),
+            Self::Peer => "docker.io/active-passive/peer:bench".into(),
         }
     }
 
-    /// Last part of its name, which is also its cargo package and its target of the Dockerfile.
+    /// Last part of its name, which is also its package and its target of the Dockerfile.
     #[must_use]
     pub fn package(self) -> &'static str {
         self.build().package
@@ -56,17 +59,24 @@ impl Kind {
             Self::Sidecar => Build {
                 package: "sidecar",
                 program: "active-passive-sidecar",
-                profile: "sidecar",
+                by: Builder::Cargo { profile: "sidecar" },
             },
             Self::Webhook => Build {
                 package: "webhook",
                 program: "active-passive-webhook",
-                profile: "release",
+                by: Builder::Cargo { profile: "release" },
             },
             Self::ExampleApp => Build {
                 package: "example-app",
                 program: "example-app",
-                profile: "sidecar",
+                by: Builder::Cargo { profile: "sidecar" },
+            },
+            Self::Peer => Build {
+                package: "peer",
+                program: "peer",
+                by: Builder::Go {
+                    source: "tests/peer",
+                },
             },
         }
     }
@@ -74,12 +84,23 @@ impl Kind {
 
 /// How an image comes to be.
 struct Build {
-    /// Cargo package, and target of the Dockerfile.
+    /// Package, and target of the Dockerfile.
     package: &'static str,
     /// File name of the program.
     program: &'static str,
-    /// Cargo profile.
-    profile: &'static str,
+    /// Who compiles it.
+    by: Builder,
+}
+
+/// Who compiles a program.
+enum Builder {
+    Cargo {
+        profile: &'static str,
+    },
+    Go {
+        /// Its folder.
+        source: &'static str,
+    },
 }
 
 /// An image that was built.
@@ -120,9 +141,12 @@ async fn build_one(kind: Kind) -> Result<Image> {
     let Build {
         package,
         program,
-        profile,
+        by,
     } = kind.build();
-    let binary = compile(package, program, profile).await?;
+    let binary = match by {
+        Builder::Cargo { profile } => compile(package, program, profile).await?,
+        Builder::Go { source } => compile_go(source, program).await?,
+    };
     let content = fs::read(&binary).doing(|| format!("read {}", binary.display()))?;
     let name = kind.name();
     let key = hash(&(&content, &name, DOCKERFILE));
@@ -187,6 +211,24 @@ async fn compile(package: &str, program: &str, profile: &str) -> Result<PathBuf>
     run::output(&format!("compile {package}"), cargo, BUILD_DEADLINE_MS).await?;
     step.done();
     Ok(target().join(triple).join(profile).join(program))
+}
+
+/// Compiles the Go program of a folder to a static one and returns its path.
+async fn compile_go(source: &str, program: &str) -> Result<PathBuf> {
+    let step = progress::brief(format!("compiling {program}"));
+    let binary = target().join("go").join(program);
+    let mut go = Command::new("go");
+    go.current_dir(project_root().join(source))
+        .env("CGO_ENABLED", "0")
+        .args(["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w"])
+        .arg("-o")
+        .arg(&binary)
+        .arg(".");
+    run::output(&format!("compile {program}"), go, BUILD_DEADLINE_MS)
+        .await
+        .map_err(|error| error.cure(binaries::GO_CURE))?;
+    step.done();
+    Ok(binary)
 }
 
 /// Adds the target to the toolchain where it is missing.

@@ -10,6 +10,7 @@ mod binaries;
 mod cgroup;
 mod containers;
 mod control_plane;
+mod detour;
 mod enter;
 mod error;
 mod helper;
@@ -23,6 +24,7 @@ mod node;
 mod packages;
 mod pki;
 mod ready;
+mod refuse;
 mod relay;
 pub mod run;
 mod start;
@@ -39,6 +41,7 @@ use tokio::process::Command;
 pub use admin::Kube;
 pub use audit::{AuditEvent, AuditLog};
 pub use binaries::Binaries;
+pub use detour::{Detour, Road, Traffic};
 pub use error::{Doing, Error, Result};
 pub use helper::divert;
 pub use nix::sys::signal::Signal;
@@ -46,6 +49,7 @@ pub use packages::ensure as ensure_packages;
 
 use crate::progress;
 use machine::Machine;
+use refuse::Whose;
 
 const STOP_DEADLINE_MS: u64 = 20_000;
 const STOP_POLL_MS: u64 = 20;
@@ -251,6 +255,39 @@ impl Cluster {
     /// If there is no such node.
     pub async fn heal(&self, node: &str) -> Result<()> {
         network::set_connected(self.hub.init, self.node(node)?.0, true).await
+    }
+
+    /// Lets the API server refuse whatever comes from other machines than its own: kubelets and
+    /// pods. Watches of this process go on.
+    ///
+    /// # Errors
+    /// If the rule cannot be made.
+    pub async fn refuse_api(&self) -> Result<()> {
+        refuse::refuse(&self.hub, &Whose::All).await
+    }
+
+    /// Ends whatever keeps machines and pods from the API server: [`Self::refuse_api`], detours,
+    /// cuts, and an API server that was stopped.
+    ///
+    /// # Errors
+    /// If a rule cannot be taken away, or the API server does not start.
+    pub async fn mend(&self) -> Result<()> {
+        detour::remove(&self.hub, &self.nodes).await?;
+        for node in self.nodes() {
+            self.heal(node).await?;
+        }
+        match self.hub.processes(control_plane::API_SERVER).is_empty() {
+            true => self.start_api_server().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Ends [`Self::refuse_api`].
+    ///
+    /// # Errors
+    /// If the rule cannot be taken away.
+    pub async fn serve_api(&self) -> Result<()> {
+        refuse::serve(&self.hub).await
     }
 
     /// Loads an image into every node, from an OCI archive.

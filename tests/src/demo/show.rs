@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use super::events::Event;
 use super::screen::{Screen, Tone, duration};
 use crate::cluster::Result;
-use crate::observe::Verdict;
+use crate::observe::{Verdict, is_ready};
 use crate::scene::{self, Active, Scene};
 
 /// What the last column counts, and why it is not nothing.
@@ -38,7 +38,7 @@ pub(super) async fn pods(screen: Screen, scene: &Scene<'_>) -> Result<()> {
             } else {
                 (Tone::Plain, "passive")
             };
-            let ready = if scene::is_ready(pod) { "yes" } else { "no" };
+            let ready = if is_ready(pod) { "yes" } else { "no" };
             vec![
                 (tone, pod.name_any()),
                 (Tone::Plain, scene::node(pod)),

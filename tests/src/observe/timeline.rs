@@ -21,6 +21,13 @@ pub enum Change {
         /// uid in the selector; `None` where no pod is selected by it.
         uid: Option<String>,
     },
+    /// A pod's Ready condition is true, or is not.
+    Ready {
+        /// uid of the pod.
+        uid: String,
+        /// Whether it is.
+        ready: bool,
+    },
     /// A pod has a deletionTimestamp.
     Terminating {
         /// uid of the pod.
@@ -106,6 +113,31 @@ impl Timeline {
             .any(|event| matches!(&event.change, Change::Gone { uid: gone } if gone == uid))
     }
 
+    /// The first moment from `from_ms` on at which the pod with this uid was not ready.
+    pub fn first_unready(&self, uid: &str, from_ms: u64) -> Option<u64> {
+        let unready = |change: &Change| matches!(change, Change::Ready { uid: of, ready: false } if of == uid);
+        self.since(from_ms)
+            .find(|event| unready(&event.change))
+            .map(|event| event.at_ms)
+    }
+
+    /// Who holds the Lease now.
+    pub fn holder(&self) -> Option<&str> {
+        let mut newest = self.events.iter().rev();
+        newest.find_map(|event| match &event.change {
+            Change::Holder { holder, .. } => Some(holder.as_deref()),
+            _ => None,
+        })?
+    }
+
+    /// When the Lease was last written before `before_ms`.
+    pub fn last_renewal(&self, before_ms: u64) -> Option<u64> {
+        let renewed = |event: &&Event| matches!(event.change, Change::Holder { .. });
+        let before = self.events.iter().filter(|event| event.at_ms < before_ms);
+        let renewals = before.filter(renewed).map(|event| event.at_ms);
+        renewals.max()
+    }
+
     /// Highest term that the Lease showed.
     pub fn term(&self) -> u64 {
         let terms = self.events.iter().filter_map(|event| match &event.change {
@@ -113,6 +145,11 @@ impl Timeline {
             _ => None,
         });
         terms.max().unwrap_or(0)
+    }
+
+    /// Everything, in the order of arrival.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
     }
 
     /// The first moment from `from_ms` on at which `service` selects a pod other than `old_uid`.
@@ -242,7 +279,7 @@ impl Timeline {
     }
 }
 
-fn apply_label<'a>(labelled: &mut BTreeSet<&'a str>, change: &'a Change) {
+pub(super) fn apply_label<'a>(labelled: &mut BTreeSet<&'a str>, change: &'a Change) {
     match change {
         Change::Label {
             uid, active: true, ..
@@ -255,7 +292,10 @@ fn apply_label<'a>(labelled: &mut BTreeSet<&'a str>, change: &'a Change) {
         | Change::Gone { uid } => {
             labelled.remove(uid.as_str());
         }
-        Change::Route { .. } | Change::Terminating { .. } | Change::Holder { .. } => {}
+        Change::Route { .. }
+        | Change::Ready { .. }
+        | Change::Terminating { .. }
+        | Change::Holder { .. } => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fills a [`Timeline`] from the watches of a live API server.
 
+use super::signs::{Routing, Signs};
 use super::timeline::{Change, Event, Timeline};
 use common::contract;
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -31,34 +32,47 @@ struct Sink {
     timeline: Arc<Mutex<Timeline>>,
     news: watch::Sender<u64>,
     clock: fn() -> u64,
+    /// The Service, where it selects the label of the active pod.
+    label_routed: Option<String>,
 }
 
 impl Watcher {
     /// Starts to watch `group` in `namespace`. `clock` gives the harness' milliseconds.
-    pub fn start(client: &Client, namespace: &str, group: &str, clock: fn() -> u64) -> Self {
+    pub fn start(
+        client: &Client,
+        namespace: &str,
+        group: &str,
+        signs: &Signs,
+        clock: fn() -> u64,
+    ) -> Self {
         let timeline = Arc::new(Mutex::new(Timeline::default()));
         let (sender, news) = watch::channel(0);
         let sink = Arc::new(Sink {
             timeline: Arc::clone(&timeline),
             news: sender,
             clock,
+            label_routed: (signs.routing == Routing::Label).then(|| group.to_owned()),
         });
         let mut tasks = JoinSet::new();
-        let pods = WatchParams::default().labels(&format!("{}={group}", contract::GROUP));
+        let pods = WatchParams::default().labels(&signs.pods);
         let leases = WatchParams::default().fields(&format!("metadata.name={group}"));
+        let active = signs.active.clone();
+        let of_pod = move |pod: &Pod, deleted| pod_changes(pod, deleted, active.as_ref());
         let api = |client: &Client| client.clone();
         tasks.spawn(follow(
             Api::<Pod>::namespaced(api(client), namespace),
             pods,
             Arc::clone(&sink),
-            pod_changes,
+            of_pod,
         ));
-        tasks.spawn(follow(
-            Api::<Service>::namespaced(api(client), namespace),
-            WatchParams::default(),
-            Arc::clone(&sink),
-            service_changes,
-        ));
+        if signs.routing == Routing::Selector {
+            tasks.spawn(follow(
+                Api::<Service>::namespaced(api(client), namespace),
+                WatchParams::default(),
+                Arc::clone(&sink),
+                service_changes,
+            ));
+        }
         tasks.spawn(follow(
             Api::<Lease>::namespaced(api(client), namespace),
             leases,
@@ -114,8 +128,37 @@ impl Sink {
                 change,
             });
         }
+        if let Some(change) = self.label_routed.as_deref().and_then(|service| {
+            let uid = label_route(&timeline, service)?;
+            Some(route(service, uid))
+        }) {
+            timeline.push(Event {
+                at_ms,
+                version,
+                change,
+            });
+        }
         drop(timeline);
         self.news.send_modify(|count| *count += 1);
+    }
+}
+
+/// Where a Service that selects the label of the active pod leads now, if that has changed: the pod
+/// that was labelled last counts.
+fn label_route(timeline: &Timeline, service: &str) -> Option<Option<String>> {
+    let labelled = timeline.labelled();
+    let before = timeline.routed(service);
+    let newest = labelled
+        .iter()
+        .max_by_key(|uid| timeline.role(uid).map(|(_, since_ms)| since_ms))
+        .copied();
+    (before != newest).then(|| newest.map(str::to_owned))
+}
+
+fn route(service: &str, uid: Option<String>) -> Change {
+    Change::Route {
+        service: service.to_owned(),
+        uid,
     }
 }
 
@@ -124,7 +167,7 @@ async fn follow<K>(
     api: Api<K>,
     params: WatchParams,
     sink: Arc<Sink>,
-    changes: fn(&K, bool) -> Vec<Change>,
+    changes: impl Fn(&K, bool) -> Vec<Change>,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
@@ -141,7 +184,7 @@ async fn follow<K>(
             }
             let mut from = listed.metadata.resource_version.unwrap_or_default();
             while let Ok(stream) = api.watch(&params, &from).await {
-                match drain(stream.boxed(), &sink, changes).await {
+                match drain(stream.boxed(), &sink, &changes).await {
                     Some(last) => from = last,
                     None => break,
                 }
@@ -155,7 +198,7 @@ async fn follow<K>(
 async fn drain<K>(
     mut stream: impl Stream<Item = kube::Result<WatchEvent<K>>> + Unpin,
     sink: &Sink,
-    changes: fn(&K, bool) -> Vec<Change>,
+    changes: &impl Fn(&K, bool) -> Vec<Change>,
 ) -> Option<String>
 where
     K: Resource + Clone,
@@ -187,25 +230,45 @@ fn version(object: &impl Resource) -> u64 {
         .unwrap_or(0)
 }
 
-fn pod_changes(pod: &Pod, deleted: bool) -> Vec<Change> {
+fn pod_changes(pod: &Pod, deleted: bool, active: Option<&(String, String)>) -> Vec<Change> {
     let uid = pod.uid().unwrap_or_default();
     if deleted {
         return vec![Change::Gone { uid }];
     }
     let annotation = |key: &str| pod.annotations().get(key).cloned();
-    let key = annotation(contract::ROLE_LABEL).unwrap_or_else(|| contract::ROLE.to_owned());
-    let value = annotation(contract::ACTIVE_VALUE)
-        .unwrap_or_else(|| contract::default::ACTIVE_VALUE.to_owned());
+    let (key, value) = active.cloned().unwrap_or_else(|| {
+        (
+            annotation(contract::ROLE_LABEL).unwrap_or_else(|| contract::ROLE.to_owned()),
+            annotation(contract::ACTIVE_VALUE)
+                .unwrap_or_else(|| contract::default::ACTIVE_VALUE.to_owned()),
+        )
+    });
     let active = pod.labels().get(&key) == Some(&value);
-    let mut changes = vec![Change::Label {
-        uid: uid.clone(),
-        pod: pod.name_any(),
-        active,
-    }];
+    let mut changes = vec![
+        Change::Label {
+            uid: uid.clone(),
+            pod: pod.name_any(),
+            active,
+        },
+        Change::Ready {
+            uid: uid.clone(),
+            ready: is_ready(pod),
+        },
+    ];
     if pod.metadata.deletion_timestamp.is_some() {
         changes.push(Change::Terminating { uid });
     }
     changes
+}
+
+/// Whether the pod's Ready condition is true.
+#[must_use]
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }
 
 fn service_changes(service: &Service, deleted: bool) -> Vec<Change> {
@@ -215,10 +278,7 @@ fn service_changes(service: &Service, deleted: bool) -> Vec<Change> {
         .and_then(|spec| spec.selector.as_ref());
     let selected = selector.and_then(|selector| selector.get(contract::POD).cloned());
     let uid = selected.filter(|uid| !deleted && uid != contract::NO_POD);
-    vec![Change::Route {
-        service: service.name_any(),
-        uid,
-    }]
+    vec![route(&service.name_any(), uid)]
 }
 
 fn lease_changes(lease: &Lease, deleted: bool) -> Vec<Change> {

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ const SOURCE_PORTS: Range<u16> = 1_024..32_768;
 pub struct LoadOptions {
     /// `<ClusterIP>:<port>`.
     pub address: String,
+    /// What is asked for.
+    pub path: String,
     /// Requests a second.
     pub rate_per_s: u32,
     /// When a request is given up, milliseconds.
@@ -37,11 +40,12 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// 200 requests a second, each given up after 300 ms.
+    /// 200 requests for `/` a second, each given up after 300 ms.
     #[must_use]
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
+            path: "/".to_owned(),
             rate_per_s: 200,
             timeout_ms: 300,
         }
@@ -89,6 +93,7 @@ pub async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     // Clients of one machine hardly ever begin at the same port.
     let mut ports = SOURCE_PORTS.cycle().skip(usize::from(clock() as u16));
+    let path: Arc<str> = options.path.as_str().into();
     let mut stopped = pin!(stopped);
     let mut requests = JoinSet::new();
     let mut ended = 0;
@@ -99,7 +104,8 @@ pub async fn run(
             Some(request) = requests.join_next() => write(request, &mut ended, out)?,
             _ = ticks.tick(), if requests.len() < IN_FLIGHT_MAX => {
                 let source_port = ports.next().unwrap_or_default();
-                let target = Target { address, source_port, timeout_ms: options.timeout_ms };
+                let timeout_ms = options.timeout_ms;
+                let target = Target { address, path: path.clone(), source_port, timeout_ms };
                 requests.spawn(target.send(clock));
             }
         }

@@ -1,8 +1,12 @@
 //! Without arguments: the app. `load OPTIONS`: the client, its options as JSON; it prints a line
 //! of JSON a request until SIGTERM.
+//!
+//! The app reads POD_NAME, its answer; PORT; and LINGER_MS, how long it serves on after SIGTERM.
 
 use std::env;
+use std::error::Error;
 use std::io::stdout;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use common::shutdown::Shutdown;
@@ -16,12 +20,13 @@ async fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
             let name = env::var("POD_NAME").context("read POD_NAME")?;
-            let port = match env::var("PORT") {
-                Ok(port) => port.parse().with_context(|| format!("read PORT={port}"))?,
-                Err(_) => PORT,
+            let options = serve::Options {
+                name,
+                port: number("PORT", PORT)?,
+                linger_ms: number("LINGER_MS", 0)?,
             };
-            let served = serve::run(&name, port, shutdown.requested()).await;
-            served.with_context(|| format!("listen on port {port}"))
+            let served = serve::run(&options, shutdown.requested()).await;
+            served.with_context(|| format!("listen on port {}", options.port))
         }
         ["load", options] => {
             let options: LoadOptions = serde_json::from_str(options)
@@ -32,5 +37,16 @@ async fn main() -> Result<()> {
                 .context("send requests")
         }
         _ => bail!("usage: example-app [load OPTIONS]"),
+    }
+}
+
+/// A number from the environment, or what is taken without it.
+fn number<T>(name: &str, default: T) -> Result<T>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    match env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("read {name}={text}")),
+        Err(_) => Ok(default),
     }
 }

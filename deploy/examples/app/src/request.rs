@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,9 +52,10 @@ impl Request {
 }
 
 /// Where a request goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
+    pub(crate) path: Arc<str>,
     pub(crate) source_port: u16,
     pub(crate) timeout_ms: u64,
 }
@@ -63,8 +65,9 @@ impl Target {
     pub(crate) async fn send(self, clock: Clock) -> Request {
         let sent_ms = clock();
         let mut connected = false;
+        let timeout_ms = self.timeout_ms;
         let ask = self.ask(&mut connected);
-        let ended = timeout(Duration::from_millis(self.timeout_ms), ask).await;
+        let ended = timeout(Duration::from_millis(timeout_ms), ask).await;
         let outcome = match ended {
             Ok(Ok(answer)) => body(&answer).ok_or(Failure::NotOk),
             Ok(Err(error)) => Err(failure(&error)),
@@ -81,8 +84,9 @@ impl Target {
     async fn ask(self, connected: &mut bool) -> io::Result<String> {
         let mut stream = self.connect().await?;
         *connected = true;
-        let address = self.address;
-        let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let Self { address, path, .. } = self;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream
@@ -92,7 +96,7 @@ impl Target {
         Ok(answer)
     }
 
-    async fn connect(self) -> io::Result<TcpStream> {
+    async fn connect(&self) -> io::Result<TcpStream> {
         let (socket, any) = match self.address {
             SocketAddr::V4(_) => (TcpSocket::new_v4()?, Ipv4Addr::UNSPECIFIED.into()),
             SocketAddr::V6(_) => (TcpSocket::new_v6()?, Ipv6Addr::UNSPECIFIED.into()),

@@ -1,7 +1,7 @@
 //! Answers every GET with the name of its pod, so that a client sees who serves it.
 //!
-//! When it is told to stop it closes its listener at once, as many programs do. Whether a client
-//! notices is then up to whoever routes the traffic.
+//! When it is told to stop it closes its listener at once, as many programs do, or lingers. Whether
+//! a client notices is then up to whoever routes the traffic.
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Where the app listens unless it is told otherwise.
 pub const PORT: u16 = 8080;
@@ -21,13 +21,30 @@ const REQUEST_MS: u64 = 2_000;
 /// How long requests in flight may take after the end was asked for.
 const FINISH_MS: u64 = 100;
 
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The answer.
+    pub name: String,
+    /// Where to listen.
+    pub port: u16,
+    /// How long to go on as before after the end was asked for, milliseconds.
+    pub linger_ms: u64,
+}
+
 /// Serves until `stopped`.
 ///
 /// # Errors
 /// If the port cannot be listened on.
-pub async fn run(name: &str, port: u16, stopped: impl Future<Output = ()>) -> std::io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
-    let mut stopped = pin!(stopped);
+pub async fn run(options: &Options, stopped: impl Future<Output = ()>) -> std::io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.port)).await?;
+    let linger = Duration::from_millis(options.linger_ms);
+    let mut stopped = pin!(async {
+        stopped.await;
+        if !linger.is_zero() {
+            sleep(linger).await;
+        }
+    });
     let mut requests = JoinSet::new();
     loop {
         tokio::select! {
@@ -36,7 +53,7 @@ pub async fn run(name: &str, port: u16, stopped: impl Future<Output = ()>) -> st
             Some(_) = requests.join_next() => {}
             // A connection that fails while it is accepted is the client's loss.
             Ok((stream, _)) = listener.accept(), if requests.len() < CONNECTIONS_MAX => {
-                let answer = answer(stream, name.to_owned());
+                let answer = answer(stream, options.name.clone());
                 requests.spawn(timeout(Duration::from_millis(REQUEST_MS), answer));
             }
         }

@@ -1,0 +1,167 @@
+//! Who takes part: the example of ours and the peer's, in variants that differ in one thing.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::{Doing, Error, Result};
+use crate::observe::{Routing, Signs};
+use crate::project_root;
+use crate::scene::{Cast, Scene};
+
+const REPLICAS: usize = 3;
+/// What the manifests of both have once, before the list of the app's variables and the rest of the
+/// pod.
+const APP_ENV: &str = "          env:\n            - name: POD_NAME\n";
+const POD: &str = "      securityContext:\n        runAsNonRoot: true\n";
+const INJECT: &str = "        active-passive.dev/inject: \"true\"\n";
+
+/// A system that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum System {
+    #[serde(rename = "active-passive")]
+    Ours,
+    #[serde(rename = "client-go")]
+    Peer,
+}
+
+impl System {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "active-passive",
+            Self::Peer => "client-go",
+        }
+    }
+
+    /// Name of its group, Service, Deployment and app container, and label `app` of its pods.
+    pub(super) fn group(self) -> &'static str {
+        match self {
+            Self::Ours => "web",
+            Self::Peer => "peer",
+        }
+    }
+
+    /// Name of the container that elects.
+    pub(super) fn sidecar(self) -> &'static str {
+        match self {
+            Self::Ours => common::contract::CONTAINER,
+            Self::Peer => "elector",
+        }
+    }
+
+    fn signs(self) -> Signs {
+        match self {
+            Self::Ours => Signs::of_group(self.group()),
+            Self::Peer => Signs {
+                pods: "app=peer".to_owned(),
+                active: Some(("peer-role".to_owned(), "active".to_owned())),
+                routing: Routing::Label,
+            },
+        }
+    }
+
+    fn manifest(self) -> Result<String> {
+        match self {
+            Self::Ours => Scene::example(),
+            Self::Peer => {
+                let path = project_root().join("tests/peer/peer.yaml");
+                fs::read_to_string(&path).doing(|| format!("read {}", path.display()))
+            }
+        }
+    }
+}
+
+/// How a cast differs from the examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variant {
+    Default,
+    /// The app serves 2 s more after SIGTERM.
+    Lingers,
+    /// The app ignores SIGTERM.
+    EatsGrace,
+    /// Ours, with a lease duration of 3 s.
+    ShortLease,
+    /// Ours, never two active.
+    Exclusive,
+}
+
+impl Variant {
+    /// Who has it.
+    pub(super) fn systems(self) -> &'static [System] {
+        match self {
+            Self::ShortLease | Self::Exclusive => &[System::Ours],
+            Self::Default | Self::Lingers | Self::EatsGrace => &[System::Ours, System::Peer],
+        }
+    }
+
+    /// The cast of `system` in `namespace`.
+    ///
+    /// # Errors
+    /// If a manifest cannot be read, or is not as expected.
+    pub(super) fn cast(self, system: System, namespace: &str) -> Result<Cast> {
+        let manifest = system.manifest()?;
+        let lingers = |ms: u64| {
+            let variable =
+                format!("            - name: LINGER_MS\n              value: \"{ms}\"\n");
+            replace(
+                &manifest,
+                APP_ENV,
+                &APP_ENV.replace("env:\n", &format!("env:\n{variable}")),
+            )
+        };
+        let asks = |more: &str| format!("{INJECT}        active-passive.dev/{more}\n");
+        let manifest = match self {
+            Self::Default => manifest.clone(),
+            Self::Lingers => lingers(2_000)?,
+            Self::EatsGrace => {
+                let grace = format!("      terminationGracePeriodSeconds: 10\n{POD}");
+                replace(&lingers(3_600_000)?, POD, &grace)?
+            }
+            Self::ShortLease => replace(&manifest, INJECT, &asks("lease-duration: 3s"))?,
+            Self::Exclusive => replace(&manifest, INJECT, &asks("handover: exclusive"))?,
+        };
+        Ok(Cast {
+            namespace: namespace.to_owned(),
+            group: system.group().to_owned(),
+            signs: system.signs(),
+            manifest,
+            replicas: REPLICAS,
+        })
+    }
+}
+
+/// Replaces what is there; the first time, as the app's container comes first.
+fn replace(manifest: &str, what: &str, by: &str) -> Result<String> {
+    if manifest.contains(what) {
+        return Ok(manifest.replacen(what, by, 1));
+    }
+    let cause = format!("it does not hold {:?}", what.trim());
+    Err(Error::new("make a variant of a manifest", cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_differs_in_what_its_name_says() {
+        let of = |variant: Variant, system| variant.cast(system, "n").unwrap().manifest;
+        for system in [System::Ours, System::Peer] {
+            let plain = of(Variant::Default, system);
+            assert!(!plain.contains("LINGER_MS"), "{plain}");
+            assert!(of(Variant::Lingers, system).contains("value: \"2000\""));
+            let eats = of(Variant::EatsGrace, system);
+            assert!(eats.contains("terminationGracePeriodSeconds: 10"), "{eats}");
+        }
+        let short = of(Variant::ShortLease, System::Ours);
+        assert!(
+            short.contains("active-passive.dev/lease-duration: 3s"),
+            "{short}"
+        );
+        let exclusive = of(Variant::Exclusive, System::Ours);
+        assert!(
+            exclusive.contains("active-passive.dev/handover: exclusive"),
+            "{exclusive}"
+        );
+    }
+}

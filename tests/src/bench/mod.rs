@@ -1,0 +1,77 @@
+//! `make bench`: what users would notice, measured on a real cluster beside a peer of the usual
+//! kind, written down for programs in `results/` and for people in `docs/results.md`.
+//!
+//! A bench is a folder of its own: what it does, the form of its results, and its part of the
+//! page. The page is written anew from all results that exist, so benches run one at a time.
+
+mod failover;
+mod machine;
+mod page;
+mod statistics;
+
+use std::path::PathBuf;
+
+use crate::cluster::{Doing, Error, Result};
+use crate::project_root;
+
+/// Names that `ONLY` takes.
+const FAILOVER: &str = "failover";
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `<bench>` or `<bench>/<start of an event's name>`, several separated by commas; empty: all.
+    pub only: String,
+    /// How often to do each event, instead of what its table says.
+    pub runs: Option<usize>,
+}
+
+/// Runs the benches and writes their results down. Says how many runs failed.
+///
+/// # Errors
+/// If there is no bench of a name, or the cluster does not start.
+pub async fn run(options: &Options) -> Result<usize> {
+    let wishes = wishes(&options.only)?;
+    let failed = failover::run(&wishes, options.runs).await?;
+    page::write()?;
+    Ok(failed)
+}
+
+/// Starts of the names of events; an empty one is all.
+fn wishes(only: &str) -> Result<Vec<String>> {
+    let named = only.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let mut wishes = Vec::new();
+    for wish in named {
+        let (bench, event) = wish.split_once('/').unwrap_or((wish, ""));
+        if bench != FAILOVER {
+            let cause = format!("there is none named {bench:?}");
+            return Err(Error::new("find the bench", cause).cure("ONLY=failover"));
+        }
+        wishes.push(event.to_owned());
+    }
+    if wishes.is_empty() {
+        wishes.push(String::new());
+    }
+    Ok(wishes)
+}
+
+/// The file of a bench's results.
+fn results(bench: &str) -> Result<PathBuf> {
+    let folder = project_root().join("results");
+    std::fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
+    Ok(folder.join(format!("{bench}.json")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_name_a_bench_and_perhaps_an_event() {
+        assert_eq!(wishes("").unwrap(), [""]);
+        assert_eq!(wishes("failover").unwrap(), [""]);
+        let two = "failover/delete, failover/drain";
+        assert_eq!(wishes(two).unwrap(), ["delete", "drain"]);
+        assert!(wishes("speed").is_err());
+    }
+}
