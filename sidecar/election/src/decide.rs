@@ -211,11 +211,13 @@ impl Elector {
             let directed =
                 record.duration_ms <= self.params.directed_ms() && record.term > self.acquired_term;
             // A restored backup shows a term that others have followed: it is as good as theirs.
+            // Whoever names this pod later in such a term lives.
             let outdated = record.term < self.lease.term();
+            let restored = outdated && self.lease.is_restored();
             return match intent {
                 _ if self.leaving() => None,
                 Intent::Strip => None,
-                _ if outdated && !agenda.reached(self.lease.since() + record.duration_ms) => None,
+                _ if restored && !agenda.reached(self.lease.since() + record.duration_ms) => None,
                 _ if directed && !outdated => {
                     let took_ms = now.ms_since(self.lease.since());
                     let note = HistoryNote::Confirmed { took_ms };

@@ -34,6 +34,8 @@ pub(crate) struct Observed {
     watched: Version,
     /// When this claim (holder, term, duration, renewal) was first seen.
     since: Mono,
+    /// The claim is what a restored backup held: its holder may not live.
+    restored: bool,
     /// Highest term ever seen in the Lease; outlives a deleted one.
     term: u64,
     /// A write failed or its answer was lost: read before writing again (c7).
@@ -47,6 +49,7 @@ impl Observed {
             version: Version::default(),
             watched: Version::default(),
             since: Mono::ZERO,
+            restored: false,
             term: 0,
             stale: false,
         }
@@ -72,6 +75,11 @@ impl Observed {
         self.since
     }
 
+    /// Whether this is a claim of before, which a restored backup has brought back.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.restored
+    }
+
     pub(crate) fn term(&self) -> u64 {
         self.term
     }
@@ -87,6 +95,7 @@ impl Observed {
             .is_some_and(|known| claim(known) == claim(&lease.record));
         if went_back || !same_claim {
             self.since = now;
+            self.restored = went_back;
         }
         self.version = lease.version;
         self.term = self.term.max(lease.record.term);

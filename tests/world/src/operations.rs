@@ -11,7 +11,7 @@ use super::world::World;
 use common::ids::Identity;
 
 /// How long a node may be silent before its pods count as not ready.
-const NODE_LOST_US: u64 = 40 * SECOND;
+pub(super) const NODE_LOST_US: u64 = 40 * SECOND;
 
 impl World {
     /// Does one operation.

@@ -8,6 +8,7 @@ use super::clock::MS;
 use super::coverage::Met;
 use super::event::{Event, HostId, Stage};
 use super::faults::Operation;
+use super::operations::NODE_LOST_US;
 use super::world::World;
 
 impl World {
@@ -72,6 +73,13 @@ impl World {
             life.deleted_us = None;
             self.later(id, Stage::Start);
             self.later(id, Stage::Ready);
+        }
+        if self.hosts[id].life.node_dead {
+            // The node controller waits once more until it takes the node for lost.
+            let lost_us = self.outage_until_us + NODE_LOST_US;
+            self.fault(lost_us);
+            self.queue
+                .push(lost_us, Event::Kubelet(id, Stage::NodeLost));
         }
         let deleted = self.hosts[id].life.deleted_us.is_some();
         self.api.edit_pod(&uid, |pod| {
