@@ -3,6 +3,7 @@
 use super::*;
 use common::ids::Identity;
 
+mod failures;
 mod moves;
 mod restored;
 

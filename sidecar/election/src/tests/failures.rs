@@ -1,0 +1,262 @@
+//! Failures that elections have met elsewhere, where one elector shows what becomes of them here.
+//! `docs/failure-modes.md` has them all.
+
+use super::*;
+
+/// A Lease as a watch shows it.
+fn seen(version: u64, holder: Option<&str>, term: u64) -> Input {
+    Input::LeaseSeen(LeaseView {
+        version: Version(version),
+        record: Record {
+            holder: holder.map(str::to_owned),
+            term,
+            duration_ms: LD_MS,
+            ..Record::default()
+        },
+    })
+}
+
+impl Bench {
+    fn id(&self) -> RequestId {
+        self.last.request.as_ref().unwrap().id
+    }
+
+    /// The request in flight fails.
+    fn fail(&mut self, now_ms: u64, failure: Failure) {
+        let failed = Outcome::Failed(failure);
+        self.step(now_ms, Input::Done(self.id(), failed));
+    }
+
+    /// Answers the read of the Lease in flight: it is as it was last seen, but for its version.
+    fn show_lease(&mut self, now_ms: u64) {
+        assert_eq!(
+            self.last.request.as_ref().unwrap().action,
+            Action::ReadLease
+        );
+        self.version += 1;
+        let version = Version(self.version);
+        let record = self.elector.lease.record().cloned().unwrap();
+        let lease = Outcome::Lease(LeaseView { version, record });
+        self.step(now_ms, Input::Done(self.id(), lease));
+    }
+
+    /// Wakes the elector whenever it asks for it, until it asks for something else.
+    fn wake(&mut self) -> u64 {
+        for _ in 0..20 {
+            let now_ms = self.last.wake_at.as_ms();
+            self.step(now_ms, Input::Wake);
+            if self.last.request.is_some() {
+                return now_ms;
+            }
+        }
+        panic!("nothing is asked for");
+    }
+
+    fn pod_write(&self) -> PodWrite {
+        match &self.last.request {
+            Some(Request {
+                action: Action::WritePod(write),
+                ..
+            }) => write.clone(),
+            other => panic!("no write of a pod: {other:?}"),
+        }
+    }
+
+    fn doom(&mut self, name: &str, now_ms: u64) {
+        let mut doomed = self.elector.group.pods[&format!("uid-{name}")].clone();
+        doomed.terminating = true;
+        self.step(now_ms, Input::PodSeen(doomed));
+    }
+}
+
+/// c1: whoever wins cleans up behind a leader that cannot do so itself.
+#[test]
+fn a_winner_strips_the_last_leader_before_or_after_it_labels_itself() {
+    for (handover, order) in [
+        (Handover::Exclusive, ["uid-b", "uid-a"]),
+        (Handover::Seamless, ["uid-a", "uid-b"]),
+    ] {
+        let last_leader = PodView {
+            role: RoleLabel::Active,
+            term: Some(1),
+            ..pod("b")
+        };
+        let mut bench = Bench::new(handover, vec![pod("a"), last_leader]);
+        bench.step(0, seen(5, None, 1));
+        bench.accept(10);
+        for uid in order {
+            let write = bench.pod_write();
+            let role = match uid {
+                "uid-a" => PodRole::Active,
+                _ => PodRole::Passive,
+            };
+            assert_eq!((write.uid.as_str(), write.role), (uid, Some((role, 2))));
+            bench.accept_pod(20);
+        }
+        assert_eq!(bench.last.request, None, "{handover:?}");
+    }
+}
+
+/// c3: what a sidecar did before it was restarted is no reason to believe anything.
+#[test]
+fn a_restarted_sidecar_goes_by_the_lease_and_not_by_its_label() {
+    let labelled = PodView {
+        role: RoleLabel::Active,
+        term: Some(3),
+        ..pod("a")
+    };
+    let mut bench = Bench::new(Handover::Seamless, vec![labelled, pod("b")]);
+    bench.step(0, seen(5, Some("b_uid-b"), 4));
+    assert_eq!(bench.last.standing.role, Role::Standby);
+    assert_eq!(
+        bench.last.request, None,
+        "b takes the label off, and has pointed Services first"
+    );
+    assert!(bench.last.standing.holds_traffic, "until then it counts");
+}
+
+/// c4: a label that cannot be written is tried again, and the Lease is kept meanwhile.
+#[test]
+fn a_label_whose_write_is_refused_is_written_again_and_again() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let mut edited = bench.elector.group.pods["uid-a"].clone();
+    edited.version = Version(50);
+    edited.role = RoleLabel::Other;
+    bench.step(1_000, Input::PodSeen(edited.clone()));
+    let (mut tries, mut renewals, mut last_ms) = (0, 0, 1_000);
+    while last_ms < 12_000 {
+        let now_ms = match bench.last.request.clone().map(|request| request.action) {
+            None => bench.wake(),
+            Some(Action::WritePod(write)) => {
+                assert_eq!(write.role, Some((PodRole::Active, 1)));
+                tries += 1;
+                bench.fail(last_ms + 5, Failure::Refused);
+                last_ms + 5
+            }
+            Some(Action::ReadPod { .. }) => {
+                let shown = Outcome::Pod(edited.clone());
+                bench.step(last_ms + 5, Input::Done(bench.id(), shown));
+                last_ms + 5
+            }
+            Some(_) => {
+                assert_eq!(bench.lease_write().kind, LeaseWriteKind::Renew);
+                renewals += 1;
+                bench.accept(last_ms + 5);
+                last_ms + 5
+            }
+        };
+        assert!(bench.last.standing.role.leads());
+        assert!(now_ms - last_ms <= 900, "{last_ms} to {now_ms}");
+        last_ms = now_ms;
+    }
+    assert_eq!(renewals, 2);
+    assert!(
+        (10..=20).contains(&tries),
+        "{tries} tries in eleven seconds"
+    );
+}
+
+/// c5, c16: a sidecar that the kubelet restarts says nothing about its app.
+#[test]
+fn exclusive_keeps_the_lease_when_only_the_sidecar_is_ended() {
+    let mut bench = Bench::leader(Handover::Exclusive, vec![pod("a"), pod("b")]);
+    bench.step(1_000, Input::Terminate);
+    assert_eq!(bench.last.request, None);
+    assert!(bench.last.standing.finished);
+    assert!(bench.last.standing.holds_traffic);
+}
+
+/// c7: SIGTERM while a renewal is under way, which then fails because somebody wrote first.
+#[test]
+fn a_release_goes_out_though_a_renewal_meets_a_conflict() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a")]);
+    let now_ms = bench.wake();
+    assert_eq!(bench.lease_write().kind, LeaseWriteKind::Renew);
+    let renewal = bench.id();
+    bench.step(now_ms + 1, Input::Terminate);
+    assert_eq!(bench.last.request, None, "one write of the Lease at a time");
+    let conflict = Outcome::Failed(Failure::Conflict);
+    bench.step(now_ms + 2, Input::Done(renewal, conflict));
+    bench.show_lease(now_ms + 3);
+    // It is still due.
+    assert_eq!(bench.lease_write().kind, LeaseWriteKind::Renew);
+    bench.accept(now_ms + 3);
+    assert_eq!(bench.pod_write().role, Some((PodRole::Passive, 1)));
+    bench.accept_pod(now_ms + 4);
+    let release = bench.lease_write();
+    assert_eq!(release.kind, LeaseWriteKind::Release);
+    assert_eq!(release.base, Some(Version(bench.version)));
+    bench.accept(now_ms + 5);
+    assert!(bench.last.standing.finished);
+}
+
+/// c8: requests that hang.
+#[test]
+fn each_attempt_to_renew_leaves_time_for_another() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let valid_until = bench.last.standing.valid_until;
+    let (mut attempts, mut now_ms) = (0, 0);
+    while bench.last.standing.role.leads() {
+        now_ms = bench.last.wake_at.as_ms();
+        bench.step(now_ms, Input::Wake);
+        let leads = bench.last.standing.role.leads();
+        if let Some(request) = bench.last.request.as_ref().filter(|_| leads) {
+            let may_take_ms = request.deadline.ms_since(at(now_ms));
+            let left_ms = valid_until.ms_since(at(now_ms));
+            assert!(may_take_ms <= LD_MS / 5, "{may_take_ms} ms");
+            assert!(may_take_ms <= left_ms / 2, "{may_take_ms} of {left_ms} ms");
+            attempts += 1;
+        }
+    }
+    assert!(attempts >= 3, "{attempts}");
+    assert_eq!(at(now_ms), valid_until, "the role ends by the clock alone");
+}
+
+/// c14: a pod of a StatefulSet that was deleted by force runs on, and its namesake starts.
+#[test]
+fn a_namesake_with_another_uid_waits_like_anybody_else() {
+    let mut bench = Bench::new(Handover::Seamless, vec![pod("a"), pod("b")]);
+    bench.step(0, seen(5, Some("a_uid-of-before"), 3));
+    assert_eq!(bench.last.request, None);
+    assert_eq!(bench.wake(), LD_MS);
+    let write = bench.lease_write();
+    assert_eq!((write.kind, write.term), (LeaseWriteKind::Acquire, 4));
+}
+
+/// c23: an API server that sheds load.
+#[test]
+fn a_server_that_asks_for_more_time_than_the_role_has_is_asked_again_in_time() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let busy = Failure::Unavailable {
+        retry_after_ms: 60_000,
+    };
+    let (mut now_ms, mut tries) = (bench.wake(), 0);
+    while bench.last.standing.role.leads() {
+        bench.fail(now_ms, busy);
+        now_ms = bench.wake();
+        tries += 1;
+    }
+    assert!((3..=5).contains(&tries), "{tries} tries in nine seconds");
+}
+
+/// c24: a rollout deletes the pods of the old revision one after the other.
+#[test]
+fn a_handover_passes_over_pods_that_the_rollout_will_delete() {
+    let new = |name: &str, created_s: i64, ready: bool| PodView {
+        revision: "2".to_owned(),
+        created_s,
+        ready,
+        ..pod(name)
+    };
+    // Where no pod of the new one is ready yet, an old one is better than none.
+    for (ready, successor) in [(true, "c"), (false, "b")] {
+        let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+        for new_pod in [new("c", 10, ready), new("d", 20, false)] {
+            bench.step(500, Input::PodSeen(new_pod));
+            bench.accept_pod(510);
+        }
+        bench.doom("a", 1_000);
+        let holder = Identity::new(successor, format!("uid-{successor}"));
+        assert_eq!(bench.lease_write().holder, Some(holder));
+    }
+}
