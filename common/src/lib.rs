@@ -12,7 +12,10 @@ pub mod hash;
 pub mod history;
 pub mod ids;
 pub mod nearest;
+pub mod objects;
 pub mod owner;
+pub mod pod;
+pub mod role;
 #[cfg(feature = "shell")]
 pub mod shutdown;
 #[cfg(feature = "shell")]

@@ -7,10 +7,11 @@ use crate::config::Config;
 use crate::lease::{self, LastLease, Lease};
 use crate::metrics::Metrics;
 use crate::object::{self, Unreadable};
-use crate::pods::Pod;
+use crate::pods;
 use crate::refusals::Refusals;
 use crate::rights::PodWays;
 use crate::routing::{self, Service};
+use common::pod::Pod;
 use election::{Action, Failure, LeaseWrite, Outcome, PodWrite, ServiceWrite};
 use http::{Method, StatusCode};
 use kube::Client;
@@ -155,7 +156,7 @@ impl Api {
     }
 
     fn pod_outcome(&self, pod: &Pod) -> Result<Answer, Failed> {
-        let view = pod.view(&self.config.role_label, &self.config.containers);
+        let view = pods::view(pod, &self.config.role_label, &self.config.containers);
         Ok(Outcome::Pod(view.map_err(Failed::Unreadable)?).into())
     }
 

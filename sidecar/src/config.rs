@@ -4,6 +4,7 @@ use common::contract::{self, default, env};
 use common::duration::{format_ms, parse_ms};
 use common::hash::fnv1a;
 use common::ids::{Group, Identity};
+use common::role::{Containers, RoleLabelNames};
 use election::{Handover, Params};
 use std::path::PathBuf;
 
@@ -30,36 +31,6 @@ pub struct Config {
     pub status_dir: Option<PathBuf>,
     /// Where role changes are posted.
     pub notify_url: Option<NotifyUrl>,
-}
-
-/// The role label and its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoleLabelNames {
-    /// Key of the label.
-    pub key: String,
-    /// Value on the active pod.
-    pub active: String,
-    /// Value on passive pods; `None`: the label is absent there.
-    pub passive: Option<String>,
-}
-
-/// Whose readiness makes a pod eligible.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Containers {
-    /// That of every app container.
-    All,
-    /// That of these.
-    Named(Vec<String>),
-}
-
-impl Containers {
-    /// Whether this container's readiness counts.
-    pub fn count(&self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(names) => names.iter().any(|known| known == name),
-        }
-    }
 }
 
 /// Why the environment does not make a configuration.
@@ -110,10 +81,7 @@ impl Config {
                 passive: Some(passive.unwrap_or_else(|| default::PASSIVE_VALUE.to_owned()))
                     .filter(|value| !value.is_empty()),
             },
-            containers: match vars.text(env::CONTAINERS, ALL).as_str() {
-                ALL => Containers::All,
-                names => Containers::Named(names.split(',').map(|n| n.trim().to_owned()).collect()),
-            },
+            containers: Containers::parse(vars.optional(env::CONTAINERS).as_deref()),
             port: port(&lookup)?,
             settle_ms: vars.duration_ms(env::SETTLE, default::SETTLE_MS)?,
             status_dir: vars.optional(env::STATUS_DIR).map(PathBuf::from),
@@ -152,9 +120,6 @@ pub fn port(lookup: impl Fn(&str) -> Option<String>) -> Result<u16, ConfigError>
         expected: "a port, 1 to 65535",
     })
 }
-
-/// Value of the variable for containers that stands for each of them.
-const ALL: &str = "all";
 
 fn params<F: Fn(&str) -> Option<String>>(vars: &Vars<'_, F>) -> Result<Params, ConfigError> {
     let uid = vars.required(env::POD_UID)?;

@@ -2,9 +2,10 @@
 
 use crate::clock::micro_time;
 use crate::history;
-use crate::object::{Meta, Unreadable};
+use crate::object::{Reading, Unreadable};
 use common::contract;
 use common::ids::Identity;
+use common::objects::Meta;
 use election::{LeaseView, LeaseWrite, LeaseWriteKind, Record, Version};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;

@@ -45,7 +45,7 @@ mod watched;
 
 pub use client::{ClientError, client};
 pub use clock::Clock;
-pub use config::{Config, ConfigError, Containers, RoleLabelNames, port};
+pub use config::{Config, ConfigError, port};
 pub use credentials::CredentialError;
 pub use notify::NotifyUrl;
 pub use probe::{ProbeError, livez};

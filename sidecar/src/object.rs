@@ -1,35 +1,9 @@
-//! What all API objects have in common, as far as it is read here.
-//!
-//! Objects are read into small types of our own: fields that nothing depends on are skipped while
-//! they are parsed, and never stored.
+//! How API objects are read: what of their metadata the elector depends on, and what is wrong with
+//! those that cannot be used.
 
+use common::objects::Meta;
 use election::{TERM_MAX, Version};
 use k8s_openapi::jiff::Timestamp;
-use serde::Deserialize;
-use std::collections::BTreeMap;
-
-/// `metadata`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Meta {
-    pub(crate) name: String,
-    pub(crate) uid: String,
-    pub(crate) resource_version: String,
-    pub(crate) creation_timestamp: Option<String>,
-    pub(crate) deletion_timestamp: Option<String>,
-    pub(crate) labels: Option<BTreeMap<String, String>>,
-    pub(crate) annotations: Option<BTreeMap<String, String>>,
-    pub(crate) owner_references: Option<Vec<OwnerReference>>,
-}
-
-/// An entry of `metadata.ownerReferences`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct OwnerReference {
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) controller: Option<bool>,
-}
 
 /// Why an object cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,27 +16,27 @@ pub(crate) enum Unreadable {
     Version(String),
 }
 
-impl Meta {
-    pub(crate) fn version(&self) -> Result<Version, Unreadable> {
+/// What the elector reads in an object's metadata.
+pub(crate) trait Reading {
+    /// resourceVersion.
+    fn version(&self) -> Result<Version, Unreadable>;
+    /// The term annotation, if it is one.
+    fn term(&self) -> Option<u64>;
+    /// creationTimestamp, seconds since 1970; 0 if it is absent.
+    fn created_s(&self) -> i64;
+}
+
+impl Reading for Meta {
+    fn version(&self) -> Result<Version, Unreadable> {
         version(&self.resource_version)
     }
 
-    pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.labels.as_ref()?.get(key).map(String::as_str)
-    }
-
-    pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.as_ref()?.get(key).map(String::as_str)
-    }
-
-    /// The term annotation, if it is one.
-    pub(crate) fn term(&self) -> Option<u64> {
+    fn term(&self) -> Option<u64> {
         let text = self.annotation(common::contract::TERM)?;
         text.parse().ok().filter(|term| *term <= TERM_MAX)
     }
 
-    /// creationTimestamp, seconds since 1970; 0 if it is absent.
-    pub(crate) fn created_s(&self) -> i64 {
+    fn created_s(&self) -> i64 {
         let created = self
             .creation_timestamp
             .as_ref()
@@ -86,6 +60,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, Unr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn only_numbers_that_an_elector_writes_are_terms() {

@@ -3,9 +3,10 @@
 
 use crate::api::{Api, Failed};
 use crate::client::{JSON, MERGE_PATCH, Reply};
-use crate::object::{self, Meta};
+use crate::object::{self, Reading};
 use crate::pods;
 use crate::refusals::cure;
+use common::objects::Meta;
 use election::PodWrite;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};

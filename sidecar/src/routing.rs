@@ -1,7 +1,8 @@
 //! Services whose traffic follows the role: what the elector sees of them, and its patches.
 
-use crate::object::{Meta, Unreadable};
+use crate::object::{Reading, Unreadable};
 use common::contract;
+use common::objects::Meta;
 use election::{ServiceView, ServiceWrite};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -5,9 +5,11 @@ use crate::config::Config;
 use crate::facts::Facts;
 use crate::lease::Lease;
 use crate::object::{self, Unreadable};
-use crate::pods::Pod;
+use crate::pods;
 use crate::routing::Service;
 use common::contract;
+use common::objects::Meta;
+use common::pod::Pod;
 use election::{Input, PodView, Version};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -106,7 +108,7 @@ impl GroupPods {
         if pod.metadata.uid == self.config.params.identity.uid {
             self.facts.note_own_pod(&pod.metadata);
         }
-        pod.view(&self.config.role_label, &self.config.containers)
+        pods::view(pod, &self.config.role_label, &self.config.containers)
     }
 }
 
@@ -227,7 +229,7 @@ impl Watched for GroupServices {
 pub(crate) fn version_of(json: &[u8]) -> Result<(String, Version), Unreadable> {
     #[derive(serde::Deserialize)]
     struct Versioned {
-        metadata: object::Meta,
+        metadata: Meta,
     }
     let text = object::read::<Versioned>(json)?.metadata.resource_version;
     let version = object::version(&text)?;

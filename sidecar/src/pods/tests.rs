@@ -40,7 +40,7 @@ fn view(json: &Value) -> PodView {
 
 fn view_by(json: &Value, containers: &Containers) -> PodView {
     let pod: Pod = crate::object::read(json.to_string().as_bytes()).unwrap();
-    pod.view(&names(), containers).unwrap()
+    super::view(&pod, &names(), containers).unwrap()
 }
 
 #[test]
@@ -124,6 +124,14 @@ fn no_label_is_passive_where_passive_means_no_label() {
     let bare = RoleLabelNames {
         passive: None,
         ..names()
+    };
+    let role = |label: Option<&str>, names: &RoleLabelNames| {
+        let labels = label.map(|value| [(contract::ROLE.to_owned(), value.to_owned())].into());
+        let pod = Meta {
+            labels,
+            ..Meta::default()
+        };
+        super::role(&pod, names)
     };
     assert_eq!(role(None, &bare), RoleLabel::Passive);
     assert_eq!(role(Some("passive"), &bare), RoleLabel::Other);
