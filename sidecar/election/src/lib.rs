@@ -31,7 +31,7 @@ pub use step::{
     Action, LeaseWrite, LeaseWriteKind, PodRole, PodWrite, Request, RequestId, Role, ServiceWrite,
     Standing, Step,
 };
-pub use successor::{Ineligible, Peer};
+pub use successor::{Ineligible, Peer, ineligible};
 pub use switchover::{Refusal, SwitchoverAnswer};
 pub use time::Mono;
 pub use view::{LeaseView, PodView, Record, RoleLabel, ServiceView, TERM_MAX, Version};

@@ -50,8 +50,9 @@ pub struct Peer {
     pub ineligible: Option<Ineligible>,
 }
 
-/// The first reason why `pod` may not become active, the lasting ones first.
-pub(crate) fn ineligible(pod: &PodView) -> Option<Ineligible> {
+/// The first reason why `pod` may not become active, the lasting ones first. Whether it belongs to
+/// the group's workload is not asked here.
+pub fn ineligible(pod: &PodView) -> Option<Ineligible> {
     if pod.terminating {
         Some(Ineligible::Terminating)
     } else if pod.priority < 0 {
