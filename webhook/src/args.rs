@@ -3,6 +3,7 @@
 use clap::Parser;
 use common::contract::{ROUTER_CLUSTER_ROLE, SIDECAR_CLUSTER_ROLE};
 use common::duration::NotADuration;
+use inject::certs::{Life, Lives};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -37,6 +38,52 @@ pub struct Args {
         default_value = "active-passive-webhook-certificate"
     )]
     pub certificate_secret: String,
+
+    /// Life of the certificate authority.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_AUTHORITY_LIFETIME",
+        default_value = "87600h",
+        value_parser = duration
+    )]
+    pub authority_lifetime: Duration,
+
+    /// How long before its end a next authority is announced.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_AUTHORITY_RENEW_BEFORE",
+        default_value = "29200h",
+        value_parser = duration
+    )]
+    pub authority_renew_before: Duration,
+
+    /// Life of the serving certificate.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_CERTIFICATE_LIFETIME",
+        default_value = "2160h",
+        value_parser = duration
+    )]
+    pub certificate_lifetime: Duration,
+
+    /// How long before its end the serving certificate is renewed.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_CERTIFICATE_RENEW_BEFORE",
+        default_value = "720h",
+        value_parser = duration
+    )]
+    pub certificate_renew_before: Duration,
+
+    /// From one step of an authority's rotation to the next: time for API servers and replicas to
+    /// see the last one.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_ROTATION_STEP",
+        default_value = "1h",
+        value_parser = duration
+    )]
+    pub rotation_step: Duration,
 
     /// Image of the sidecar.
     #[arg(long, env = "ACTIVE_PASSIVE_SIDECAR_IMAGE")]
@@ -103,6 +150,24 @@ pub struct Args {
     pub log: String,
 }
 
+impl Args {
+    /// How long certificates live; whole seconds.
+    pub fn lives(&self) -> Lives {
+        let s = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Lives {
+            authority: Life {
+                life_s: s(self.authority_lifetime),
+                renew_before_s: s(self.authority_renew_before),
+            },
+            serving: Life {
+                life_s: s(self.certificate_lifetime),
+                renew_before_s: s(self.certificate_renew_before),
+            },
+            overlap_s: s(self.rotation_step),
+        }
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, NotADuration> {
     common::duration::parse_ms(text).map(Duration::from_millis)
 }
@@ -125,6 +190,7 @@ mod tests {
         assert_eq!(args.listen.port(), WEBHOOK_PORT);
         assert_eq!(args.admin_listen.port(), WEBHOOK_ADMIN_PORT);
         assert_eq!(args.shutdown_delay, Duration::from_secs(10));
+        assert_eq!(args.lives(), Lives::default());
     }
 
     #[test]

@@ -7,13 +7,13 @@ pub mod bundle;
 pub mod issue;
 pub mod resolver;
 
-use crate::certificate::bundle::{Data, Names, Served};
+use crate::certificate::bundle::{Data, KEYS, Names, Served};
 use crate::certificate::resolver::Resolver;
 use crate::client::{ApiError, REQUEST_DEADLINE, post, within};
 use crate::metrics::Metrics;
 use crate::readiness::{Part, Readiness};
 use crate::watch::Single;
-use inject::certs::{Found, Plan, plan};
+use inject::certs::{Found, Lives, Plan, plan};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ObjectMeta;
@@ -21,11 +21,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-/// Time between two looks at the clock. A timer for the day of renewal would not notice that the
-/// machine slept.
-const TICK: Duration = Duration::from_secs(60);
+/// Longest time between two looks at the clock, seconds. A timer for the day of renewal would not
+/// notice that the machine slept.
+const TICK_S_MAX: i64 = 60;
 /// Time until a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -45,6 +45,15 @@ pub enum CertificateError {
     },
 }
 
+/// What every entry of the webhook configuration carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The authorities, as they stand there.
+    pub ca_bundle: Vec<u8>,
+    /// Since when this process has seen that.
+    pub since: Instant,
+}
+
 /// Keeps the Secret in order and serves what it holds.
 #[derive(Debug)]
 pub struct Keeper {
@@ -54,6 +63,10 @@ pub struct Keeper {
     pub name: String,
     /// Names of the Service.
     pub names: Names,
+    /// How long certificates live.
+    pub lives: Lives,
+    /// The authorities that every entry of the configuration is known to carry.
+    pub published: watch::Receiver<Option<Published>>,
     /// Where the TLS server looks.
     pub resolver: Arc<Resolver>,
     /// Whom else the certificate concerns.
@@ -70,7 +83,7 @@ impl Keeper {
         loop {
             let state = secret.borrow_and_update().clone();
             let wait = match self.put_in_order(&state, now_s()).await {
-                Ok(()) => TICK,
+                Ok(()) => self.tick(),
                 Err(error) => {
                     tracing::error!(%error, "the serving certificate is not in order; retrying");
                     RETRY
@@ -81,6 +94,21 @@ impl Keeper {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// A tenth of a step of the rotation at most, so that lives of seconds are kept as well.
+    fn tick(&self) -> Duration {
+        let tick_s = (self.lives.overlap_s / 10).clamp(1, TICK_S_MAX);
+        Duration::from_secs(tick_s.unsigned_abs())
+    }
+
+    /// How long the authorities that are served have been seen published, seconds.
+    fn published_s(&self) -> Option<i64> {
+        let published = self.published.borrow();
+        let served = self.served.borrow();
+        let (published, served) = (published.as_ref()?, served.as_ref()?);
+        (published.ca_bundle == served.ca_bundle())
+            .then(|| i64::try_from(published.since.elapsed().as_secs()).unwrap_or(i64::MAX))
     }
 
     async fn put_in_order(
@@ -96,29 +124,48 @@ impl Keeper {
                 (Some(secret.as_ref()), self.take(data))
             }
         };
-        let plan = plan(&found, now_s);
+        let plan = plan(&found, self.published_s(), &self.lives, now_s);
         let valid = self
             .served
             .borrow()
             .as_ref()
             .is_some_and(|served| served.is_valid(now_s));
         self.readiness.set(Part::Certificate, valid);
-        match (plan, secret) {
-            (Plan::Serve, _) => Ok(()),
-            (Plan::Replace { why }, Some(secret)) => {
-                tracing::info!(secret = self.name, why, "making the certificate anew");
-                self.replace(secret, self.remembered_or_new(now_s)?).await
+        let Some(secret) = secret else {
+            return self.create(self.remembered_or_new(now_s)?).await;
+        };
+        let data = secret.data.clone().unwrap_or_default();
+        let (names, lives) = (&self.names, &self.lives);
+        let (step, data) = match plan {
+            Plan::Serve => return Ok(()),
+            Plan::Create | Plan::Replace { .. } => {
+                let why = if let Plan::Replace { why } = &plan {
+                    why
+                } else {
+                    "it is missing"
+                };
+                tracing::warn!(secret = self.name, why, "the Secret serves nobody");
+                (
+                    "making the certificate anew",
+                    self.remembered_or_new(now_s)?,
+                )
             }
-            (Plan::RenewLeaf, Some(secret)) => {
-                tracing::info!(secret = self.name, "renewing the serving certificate");
-                let data = secret.data.clone().unwrap_or_default();
-                self.replace(secret, issue::renew(&data, &self.names, now_s)?)
-                    .await
+            Plan::RenewLeaf => {
+                let renewed = issue::renew(&data, names, lives, now_s)?;
+                ("renewing the serving certificate", renewed)
             }
-            (Plan::Create | Plan::Replace { .. } | Plan::RenewLeaf, _) => {
-                self.create(self.remembered_or_new(now_s)?).await
+            Plan::Announce => {
+                let announced = issue::announce(&data, lives, now_s)?;
+                ("announcing the next authority", announced)
             }
-        }
+            Plan::Switch => {
+                let switched = issue::switch(&data, names, lives, now_s)?;
+                ("letting the next authority sign", switched)
+            }
+            Plan::Prune => ("dropping the last authority", issue::prune(&data)?),
+        };
+        tracing::info!(secret = self.name, step, "changing the certificates");
+        self.replace(secret, data).await
     }
 
     /// Serves what the Secret holds, if it can be served; otherwise what was served before goes on.
@@ -150,13 +197,10 @@ impl Keeper {
     /// What was served until the Secret was lost: API servers trust it already. A new one if there
     /// is nothing, or its authority is over.
     fn remembered_or_new(&self, now_s: i64) -> Result<Data, CertificateError> {
-        let remembered =
-            self.served.borrow().clone().filter(|served| {
-                matches!(plan(&served.found(), now_s), Plan::Serve | Plan::RenewLeaf)
-            });
-        match remembered {
+        let served = self.served.borrow().clone();
+        match served.filter(|served| served.is_valid(now_s)) {
             Some(served) => Ok(served.data.clone()),
-            None => Ok(issue::issue(&self.names, now_s)?),
+            None => Ok(issue::issue(&self.names, &self.lives, now_s)?),
         }
     }
 
@@ -178,7 +222,9 @@ impl Keeper {
 
     async fn replace(&self, old: &Secret, data: Data) -> Result<(), CertificateError> {
         let mut secret = old.clone();
-        secret.data.get_or_insert_default().extend(data);
+        let entries = secret.data.get_or_insert_default();
+        entries.retain(|key, _| !KEYS.contains(&key.as_str()));
+        entries.extend(data);
         let params = post();
         let request = async { self.secrets.replace(&self.name, &params, &secret).await };
         self.written(within(REQUEST_DEADLINE, request).await)

@@ -4,6 +4,7 @@
 //! version that it was made for. The chart leaves the field out, so nobody else owns it; when
 //! somebody takes it away all the same, the watch shows it and it is put back.
 
+use crate::certificate::Published;
 use crate::certificate::bundle::Served;
 use crate::client::{ApiError, FIELD_MANAGER, REQUEST_DEADLINE, within};
 use crate::metrics::Metrics;
@@ -18,6 +19,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Time until a patch that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -35,6 +37,8 @@ pub struct Publisher {
     pub readiness: Arc<Readiness>,
     /// Told the same, for each entry.
     pub metrics: Arc<Metrics>,
+    /// Told what every entry carries.
+    pub published: watch::Sender<Option<Published>>,
 }
 
 impl Publisher {
@@ -65,6 +69,7 @@ impl Publisher {
     ) -> bool {
         let (Single::Present(configuration), Some(served)) = (state, served) else {
             self.readiness.set(Part::Configuration, false);
+            self.published.send_replace(None);
             return false;
         };
         let entries = self.entries(configuration, served.ca_bundle());
@@ -73,6 +78,7 @@ impl Publisher {
         }
         let current = !entries.is_empty() && entries.iter().all(|entry| entry.current);
         self.readiness.set(Part::Configuration, current);
+        self.note_published(current.then(|| served.ca_bundle()));
         if current {
             return false;
         }
@@ -95,6 +101,21 @@ impl Publisher {
                 true
             }
         }
+    }
+
+    /// The clock starts anew with each other bundle.
+    fn note_published(&self, ca_bundle: Option<&[u8]>) {
+        self.published.send_if_modified(|published| {
+            let known = published.as_ref().map(|known| known.ca_bundle.as_slice());
+            let news = known != ca_bundle;
+            if news {
+                *published = ca_bundle.map(|ca_bundle| Published {
+                    ca_bundle: ca_bundle.to_vec(),
+                    since: Instant::now(),
+                });
+            }
+            news
+        });
     }
 
     /// Our entries, and whether each has this authority.

@@ -16,6 +16,7 @@ use crate::{handshake, routes, serve};
 use axum_server::Handle;
 use common::shutdown::Shutdown;
 use inject::Settings;
+use inject::certs::{Lives, NoLives};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Config};
@@ -27,6 +28,9 @@ use tokio::task::{JoinError, JoinSet};
 /// Why the program ends by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The lives of certificates do not go together.
+    #[error(transparent)]
+    Lives(#[from] NoLives),
     /// The kernel gives no threads or timers.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
@@ -52,6 +56,7 @@ pub enum RunError {
 /// # Errors
 /// If the program cannot start, or a part of it breaks.
 pub async fn run(args: Args) -> Result<(), RunError> {
+    let lives = args.lives().checked()?;
     let mut shutdown = Shutdown::register().map_err(RunError::Signals)?;
     let listener = serve::listen(args.listen)?;
     let admin_listener = serve::listen(args.admin_listen)?;
@@ -75,7 +80,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         metrics: &metrics,
         readiness: &readiness,
     };
-    parts.keep_certificate(&mut tasks, listening, resolver.clone());
+    parts.keep_certificate(&mut tasks, listening, resolver.clone(), lives);
     tasks.spawn(provisioner.clone().follow());
 
     let app = App {
@@ -136,10 +141,12 @@ impl Parts<'_> {
         tasks: &mut Tasks,
         listening: std::net::SocketAddr,
         resolver: Arc<Resolver>,
+        lives: Lives,
     ) {
         let args = self.args;
         let names = Names::new(&args.service, &args.namespace);
         let (served, now_served) = watch::channel(None);
+        let (published, now_published) = watch::channel(None);
 
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &args.namespace);
         let (secret, secret_state) = watch::channel(Single::Unknown);
@@ -149,6 +156,8 @@ impl Parts<'_> {
             secrets,
             name: args.certificate_secret.clone(),
             names: names.clone(),
+            lives,
+            published: now_published,
             resolver,
             served,
             readiness: self.readiness.clone(),
@@ -170,6 +179,7 @@ impl Parts<'_> {
             service: (args.service.clone(), args.namespace.clone()),
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
+            published,
         };
         tasks.spawn(publisher.publish(configuration_state, now_served.clone()));
         tasks.spawn(handshake::verify(

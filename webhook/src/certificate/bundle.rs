@@ -1,6 +1,6 @@
 //! The contents of the Secret: written by us, read by us, and never trusted to be whole.
 
-use inject::certs::{Found, Validity};
+use inject::certs::{BACKDATE_S, Found, Rotation, Validity};
 use k8s_openapi::ByteString;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -13,14 +13,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Key of the authority's certificate.
+/// Key of the authorities' certificates: whom clients are told to trust. The first one signs.
 pub const CA_CRT: &str = "ca.crt";
-/// Key of the authority's private key.
+/// Key of the first authority's private key.
 pub const CA_KEY: &str = "ca.key";
+/// Key of the second authority's private key, from when it is announced until it signs.
+pub const NEXT_CA_KEY: &str = "next-ca.key";
 /// Key of the serving certificate.
 pub const TLS_CRT: &str = "tls.crt";
 /// Key of the serving certificate's private key.
 pub const TLS_KEY: &str = "tls.key";
+/// All keys that are ours.
+pub const KEYS: [&str; 5] = [CA_CRT, CA_KEY, NEXT_CA_KEY, TLS_CRT, TLS_KEY];
 
 /// The data of a Secret.
 pub type Data = BTreeMap<String, ByteString>;
@@ -66,10 +70,12 @@ pub struct Served {
     pub key: Arc<CertifiedKey>,
     /// Whom clients must trust.
     pub roots: Arc<RootCertStore>,
-    /// Validity of the authority.
+    /// Validity of the authority that signs.
     pub ca: Validity,
     /// Validity of the serving certificate.
     pub leaf: Validity,
+    /// How far a rotation of the authority has come.
+    pub rotation: Rotation,
 }
 
 /// Why a Secret cannot be served.
@@ -84,6 +90,9 @@ pub enum Unusable {
     /// A certificate does not parse.
     #[error("{0} does not parse")]
     NoCertificate(&'static str),
+    /// There is the key of a next authority, and no such authority.
+    #[error("{NEXT_CA_KEY} belongs to no certificate of {CA_CRT}")]
+    NoAuthority,
     /// Certificate and key do not belong together, or the algorithm is unknown.
     #[error("certificate and key do not go together: {0}")]
     Mismatch(#[source] rustls::Error),
@@ -109,8 +118,19 @@ impl Served {
         entry(&data, CA_KEY)?;
         let key = PrivateKeyDer::from_pem_slice(entry(&data, TLS_KEY)?)
             .map_err(|_| Unusable::NoPem(TLS_KEY))?;
-        let ca = validity(&authorities, CA_CRT)?;
-        let leaf = validity(&chain, TLS_CRT)?;
+        let ca = validity(authorities.first(), CA_CRT)?;
+        let leaf = validity(chain.first(), TLS_CRT)?;
+        let rotation = match (authorities.get(1), data.contains_key(NEXT_CA_KEY)) {
+            (None, false) => Rotation::None,
+            (None, true) => return Err(Unusable::NoAuthority),
+            (next, true) => Rotation::Announced {
+                since_s: made_s(validity(next, CA_CRT)?),
+            },
+            // The step that let it sign made a new serving certificate.
+            (Some(_), false) => Rotation::Switched {
+                since_s: made_s(leaf),
+            },
+        };
 
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities);
@@ -129,10 +149,11 @@ impl Served {
             roots,
             ca,
             leaf,
+            rotation,
         })
     }
 
-    /// The authority as API servers want it.
+    /// The authorities as API servers want it.
     pub fn ca_bundle(&self) -> &[u8] {
         self.data.get(CA_CRT).map_or(&[], |value| &value.0)
     }
@@ -147,6 +168,7 @@ impl Served {
         Found::Certificates {
             ca: self.ca,
             leaf: self.leaf,
+            rotation: self.rotation,
         }
     }
 }
@@ -165,16 +187,24 @@ fn certificates(data: &Data, key: &'static str) -> Result<Vec<CertificateDer<'st
         .ok_or(Unusable::NoPem(key))
 }
 
-/// Validity of the first certificate.
-fn validity(chain: &[CertificateDer<'_>], key: &'static str) -> Result<Validity, Unusable> {
-    let first = chain.first().ok_or(Unusable::NoPem(key))?;
-    let (_, parsed) =
-        x509_parser::parse_x509_certificate(first).map_err(|_| Unusable::NoCertificate(key))?;
+/// Validity of a certificate of the entry `key`.
+fn validity(
+    certificate: Option<&CertificateDer<'_>>,
+    key: &'static str,
+) -> Result<Validity, Unusable> {
+    let certificate = certificate.ok_or(Unusable::NoPem(key))?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|_| Unusable::NoCertificate(key))?;
     let validity = parsed.validity();
     Ok(Validity {
         not_before_s: validity.not_before.timestamp(),
         not_after_s: validity.not_after.timestamp(),
     })
+}
+
+/// When a certificate of ours was made, seconds since 1970.
+fn made_s(validity: Validity) -> i64 {
+    validity.not_before_s.saturating_add(BACKDATE_S)
 }
 
 /// Does what a client does.

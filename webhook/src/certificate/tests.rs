@@ -4,13 +4,23 @@ use super::*;
 use crate::certificate::bundle::{CA_CRT, TLS_CRT};
 use crate::fake_api::FakeApi;
 use crate::watch::{Scope, Whole, follow_one};
-use inject::certs::LEAF_LIFE_S;
+use inject::certs::Rotation;
 use serde_json::json;
 
 const PATH: &str = "/api/v1/namespaces/ns/secrets/cert";
 
 /// A replica that follows the Secret; tells what it serves.
 fn replica(api: &FakeApi) -> watch::Receiver<Option<Arc<Served>>> {
+    let (published, now_published) = watch::channel(None);
+    // Nobody publishes: kept, so that nobody is told.
+    std::mem::forget(published);
+    replica_with(api, now_published)
+}
+
+fn replica_with(
+    api: &FakeApi,
+    published: watch::Receiver<Option<Published>>,
+) -> watch::Receiver<Option<Arc<Served>>> {
     let secrets: Api<Secret> = Api::namespaced(api.client(), "ns");
     let (state, states) = watch::channel(Single::Unknown);
     tokio::spawn(follow_one(
@@ -23,6 +33,8 @@ fn replica(api: &FakeApi) -> watch::Receiver<Option<Arc<Served>>> {
         secrets,
         name: "cert".to_owned(),
         names: Names::new("hook", "ns"),
+        lives: Lives::default(),
+        published,
         resolver: Arc::default(),
         served,
         readiness: Arc::default(),
@@ -91,7 +103,9 @@ async fn a_lost_or_torn_secret_is_put_back_as_it_was() {
 #[tokio::test(start_paused = true)]
 async fn an_old_certificate_is_renewed_by_its_authority() {
     let api = FakeApi::new();
-    let old = issue::issue(&Names::new("hook", "ns"), now_s() - LEAF_LIFE_S).unwrap();
+    let lives = Lives::default();
+    let made_s = now_s() - lives.serving.life_s;
+    let old = issue::issue(&Names::new("hook", "ns"), &lives, made_s).unwrap();
     put(&api, &old);
     let mut served = replica(&api);
     let renewed = |served: &Option<Arc<Served>>| {
@@ -110,8 +124,53 @@ async fn a_certificate_of_another_service_is_made_anew() {
     let api = FakeApi::new();
     put(
         &api,
-        &issue::issue(&Names::new("other", "ns"), now_s()).unwrap(),
+        &issue::issue(&Names::new("other", "ns"), &Lives::default(), now_s()).unwrap(),
     );
     let served = next(&mut replica(&api)).await;
     assert_eq!(api.get(PATH).unwrap()["data"], json!(served.data));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_near_its_end_is_replaced_once_the_next_one_is_published() {
+    let api = FakeApi::new();
+    let lives = Lives::default();
+    let made_s = now_s() - lives.authority.life_s + lives.authority.renew_before_s;
+    put(
+        &api,
+        &issue::issue(&Names::new("hook", "ns"), &lives, made_s).unwrap(),
+    );
+    let (publish, published) = watch::channel(None);
+    let mut served = replica_with(&api, published);
+    let announced = |served: &Option<Arc<Served>>| {
+        let rotation = served.as_ref().map(|served| served.rotation);
+        matches!(rotation, Some(Rotation::Announced { .. }))
+    };
+    served.wait_for(announced).await.unwrap();
+    let announced = next(&mut served).await;
+
+    // The steps are an hour apart by the wall clock, which a test cannot move: an old announcement
+    // is what a replica finds that was away for that long.
+    let long_ago_s = now_s() - lives.overlap_s;
+    let older = issue::issue(&Names::new("hook", "ns"), &lives, made_s).unwrap();
+    let older = issue::announce(&older, &lives, long_ago_s).unwrap();
+    put(&api, &older);
+    served
+        .wait_for(|s| s.as_ref().is_some_and(|s| s.data[CA_CRT] == older[CA_CRT]))
+        .await
+        .unwrap();
+    assert_ne!(announced.data, older);
+    publish.send_replace(Some(Published {
+        ca_bundle: older[CA_CRT].0.clone(),
+        since: Instant::now(),
+    }));
+    let before = Instant::now();
+    let switched = |served: &Option<Arc<Served>>| {
+        let rotation = served.as_ref().map(|served| served.rotation);
+        matches!(rotation, Some(Rotation::Switched { .. }))
+    };
+    served.wait_for(switched).await.unwrap();
+    assert!(before.elapsed().as_secs() >= lives.overlap_s.unsigned_abs());
+    let switched = next(&mut served).await;
+    assert_ne!(switched.data[TLS_CRT], older[TLS_CRT]);
+    assert!(!switched.data.contains_key(bundle::NEXT_CA_KEY));
 }

@@ -7,13 +7,20 @@ use crate::fake_api::FakeApi;
 use crate::watch::{Scope, Whole, follow_one};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use inject::certs::Lives;
 
 const PATH: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/active-passive";
 
 fn served() -> Arc<Served> {
     let names = Names::new("hook", "ns");
-    Arc::new(Served::read(issue(&names, 1_800_000_000).unwrap(), &names).unwrap())
+    Arc::new(
+        Served::read(
+            issue(&names, &Lives::default(), 1_800_000_000).unwrap(),
+            &names,
+        )
+        .unwrap(),
+    )
 }
 
 fn configuration() -> Value {
@@ -44,6 +51,7 @@ fn publisher(api: &FakeApi) -> (Arc<Readiness>, watch::Sender<Option<Arc<Served>
         service: ("hook".to_owned(), "ns".to_owned()),
         readiness: readiness.clone(),
         metrics: Arc::default(),
+        published: watch::channel(None).0,
     };
     let (served, now_served) = watch::channel(None);
     tokio::spawn(publisher.publish(states, now_served));

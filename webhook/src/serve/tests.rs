@@ -6,6 +6,7 @@ use crate::certificate::issue::issue;
 use crate::handshake;
 use crate::readiness::Readiness;
 use axum::routing::get;
+use inject::certs::Lives;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,7 +42,13 @@ fn served() -> Arc<Served> {
         .unwrap()
         .as_secs();
     let names = Names::new("hook", "ns");
-    Arc::new(Served::read(issue(&names, now_s as i64).unwrap(), &names).unwrap())
+    Arc::new(
+        Served::read(
+            issue(&names, &Lives::default(), now_s as i64).unwrap(),
+            &names,
+        )
+        .unwrap(),
+    )
 }
 
 async fn connect(address: SocketAddr, trusted: &Served) -> io::Result<TlsStream<TcpStream>> {

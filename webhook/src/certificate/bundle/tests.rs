@@ -1,14 +1,18 @@
 //! What is issued is what clients want, and what is torn is recognised.
 
 use super::*;
-use crate::certificate::issue::{issue, renew};
-use inject::certs::{BACKDATE_S, CA_LIFE_S, LEAF_LIFE_S};
+use crate::certificate::issue::{self, IssueError, announce, prune, switch};
+use inject::certs::{BACKDATE_S, Lives};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 const NOW_S: i64 = 1_800_000_000;
 
 fn names() -> Names {
     Names::new("hook", "ns")
+}
+
+fn issue(names: &Names, now_s: i64) -> Result<Data, IssueError> {
+    issue::issue(names, &Lives::default(), now_s)
 }
 
 #[test]
@@ -20,7 +24,10 @@ fn certificates_say_what_they_are_for() {
     };
     assert_eq!(
         (served.ca, served.leaf),
-        (expected(CA_LIFE_S), expected(LEAF_LIFE_S))
+        (
+            expected(Lives::default().authority.life_s),
+            expected(Lives::default().serving.life_s)
+        )
     );
 
     let ca_der = certificates(&served.data, CA_CRT).unwrap();
@@ -74,12 +81,60 @@ fn certificates_say_what_they_are_for() {
 #[test]
 fn a_renewed_certificate_has_the_same_authority() {
     let first = issue(&names(), NOW_S).unwrap();
-    let later_s = NOW_S + LEAF_LIFE_S;
-    let served = Served::read(renew(&first, &names(), later_s).unwrap(), &names()).unwrap();
+    let lives = Lives::default();
+    let life_s = lives.serving.life_s;
+    let later_s = NOW_S + life_s;
+    let renewed = issue::renew(&first, &names(), &lives, later_s).unwrap();
+    let served = Served::read(renewed, &names()).unwrap();
     assert_eq!(served.data[CA_CRT], first[CA_CRT]);
     assert_ne!(served.data[TLS_CRT], first[TLS_CRT]);
-    assert!(served.is_valid(later_s + LEAF_LIFE_S - 1));
-    assert!(!served.is_valid(later_s + LEAF_LIFE_S + 1));
+    assert!(served.is_valid(later_s + life_s - 1));
+    assert!(!served.is_valid(later_s + life_s + 1));
+}
+
+#[test]
+fn an_authority_is_replaced_by_one_that_was_trusted_before() {
+    let lives = Lives::default();
+    let read = |data: &Data| Served::read(data.clone(), &names()).unwrap();
+    let first = issue(&names(), NOW_S).unwrap();
+    assert_eq!(read(&first).rotation, Rotation::None);
+
+    let announced = announce(&first, &lives, NOW_S + 10).unwrap();
+    let since_s = NOW_S + 10;
+    assert_eq!(read(&announced).rotation, Rotation::Announced { since_s });
+    assert_eq!(
+        announced[TLS_CRT], first[TLS_CRT],
+        "the present one signs on"
+    );
+
+    let switched = switch(&announced, &names(), &lives, NOW_S + 20).unwrap();
+    let since_s = NOW_S + 20;
+    assert_eq!(read(&switched).rotation, Rotation::Switched { since_s });
+    // What was announced is enough to trust what is served now, and the other way round.
+    for (trusted, served) in [(&announced, &switched), (&switched, &first)] {
+        let mut mixed = served.clone();
+        mixed.insert(CA_CRT.to_owned(), trusted[CA_CRT].clone());
+        mixed.remove(NEXT_CA_KEY);
+        read(&mixed);
+    }
+
+    let pruned = prune(&switched).unwrap();
+    assert_eq!(read(&pruned).rotation, Rotation::None);
+    assert_eq!(read(&pruned).ca, read(&switched).ca);
+    let mut stale = first;
+    stale.insert(CA_CRT.to_owned(), pruned[CA_CRT].clone());
+    let refused = Served::read(stale, &names()).unwrap_err();
+    assert!(matches!(refused, Unusable::NotVouched { .. }), "{refused}");
+}
+
+#[test]
+fn a_serving_certificate_ends_with_its_authority() {
+    let lives = Lives::default();
+    let first = issue(&names(), NOW_S).unwrap();
+    let late_s = NOW_S + lives.authority.life_s - 100;
+    let renewed = issue::renew(&first, &names(), &lives, late_s).unwrap();
+    let served = Served::read(renewed, &names()).unwrap();
+    assert_eq!(served.leaf.not_after_s, served.ca.not_after_s);
 }
 
 #[test]
