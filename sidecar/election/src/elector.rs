@@ -2,21 +2,17 @@
 
 use crate::agenda::Agenda;
 use crate::backoff::{Backoff, Jitter};
-use crate::group::{Group, Target};
+use crate::group::Group;
 use crate::input::{Failure, Input, Outcome};
 use crate::observed::{Content, Observed, Source};
 use crate::params::Params;
-use crate::step::{Action, LeaseWrite, LeaseWriteKind, Request, RequestId, Role, Standing, Step};
+use crate::step::{Action, LeaseWriteKind, Request, RequestId, Role, Standing, Step};
 use crate::successor::{Ineligible, Peer, ineligible};
 use crate::time::Mono;
-use crate::view::{PodView, RoleLabel};
+use crate::view::{PodView, RoleLabel, Version};
 
-/// First wait after a conflict on the Lease that repeats itself, milliseconds.
-const CONFLICT_RETRY_MS: u64 = 50;
 /// Longest request after SIGTERM, milliseconds: the kubelet may leave two seconds in all.
 const LAST_ATTEMPT_MS_MAX: u64 = 500;
-/// First wait after a failed request while leaving, milliseconds.
-const LEAVING_RETRY_MS: u64 = 100;
 
 /// The elector of one pod. See the crate's documentation for how to drive it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -37,7 +33,7 @@ pub struct Elector {
     pub(crate) unready_since: Option<Mono>,
     in_flight: Option<InFlight>,
     next_id: u64,
-    jitter: Jitter,
+    pub(crate) jitter: Jitter,
 }
 
 /// A term in office.
@@ -52,12 +48,16 @@ pub(crate) struct Tenure {
     pub(crate) renewing_since: Option<Mono>,
 }
 
+/// A request without an answer yet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct InFlight {
+pub(crate) struct InFlight {
     id: RequestId,
-    sent_at: Mono,
+    pub(crate) sent_at: Mono,
     deadline: Mono,
-    action: Action,
+    pub(crate) action: Action,
+    /// Version of the object that was known when it was sent: a read answers with this one or a
+    /// newer one, unless a backup was restored.
+    pub(crate) known: Version,
 }
 
 impl Elector {
@@ -190,7 +190,7 @@ impl Elector {
         self.holds_lease() && !paused && !self.app_may_run_on()
     }
 
-    fn note_the_time(&mut self, now: Mono) {
+    pub(crate) fn note_the_time(&mut self, now: Mono) {
         if self.tenure.is_some() && self.leading(now).is_none() {
             self.tenure = None;
             self.lost = true;
@@ -252,7 +252,7 @@ impl Elector {
     }
 
     /// Draining and readiness follow from the own pod's object.
-    fn note_own_pod(&mut self, now: Mono) {
+    pub(crate) fn note_own_pod(&mut self, now: Mono) {
         let Some(own) = self.own_pod() else { return };
         let terminating = own.terminating;
         let (ready, active) = (own.ready, own.role == RoleLabel::Active);
@@ -295,6 +295,7 @@ impl Elector {
             id,
             sent_at: now,
             deadline,
+            known: self.known_version(&action),
             action: action.clone(),
         });
         Request {
@@ -322,138 +323,5 @@ impl Elector {
             limit_ms = limit_ms.min(share_ms.max(1));
         }
         now + limit_ms
-    }
-
-    fn finish(&mut self, now: Mono, request: InFlight, outcome: Outcome) {
-        match request.action {
-            Action::ReadLease => self.finish_lease_read(now, outcome),
-            Action::WriteLease(write) => {
-                self.finish_lease_write(now, request.sent_at, &write, outcome);
-            }
-            Action::ReadPod { uid, .. } => {
-                self.finish_object(now, &Target::Pod(uid), false, outcome);
-            }
-            Action::WritePod(write) => {
-                self.finish_object(now, &Target::Pod(write.uid), true, outcome);
-            }
-            Action::ReadService { name } => {
-                self.finish_object(now, &Target::Service(name), false, outcome);
-            }
-            Action::WriteService(write) => {
-                self.finish_object(now, &Target::Service(write.name), true, outcome);
-            }
-        }
-    }
-
-    fn finish_lease_read(&mut self, now: Mono, outcome: Outcome) {
-        match outcome {
-            Outcome::Lease(lease) => {
-                self.lease.see(now, lease, Source::Answer);
-                self.lease.stale = false;
-            }
-            Outcome::NoLease | Outcome::Failed(Failure::NotFound) => {
-                self.lease.answered_absent(now);
-                self.lease.stale = false;
-            }
-            Outcome::Failed(failure) => self.lease_failed(now, failure),
-            Outcome::Pod(_) | Outcome::Service(_) => {}
-        }
-    }
-
-    fn finish_lease_write(
-        &mut self,
-        now: Mono,
-        sent_at: Mono,
-        write: &LeaseWrite,
-        outcome: Outcome,
-    ) {
-        match outcome {
-            Outcome::Lease(lease) => {
-                self.lease.see(now, lease, Source::Answer);
-                self.lease_backoff = Backoff::default();
-                if write.holder.as_ref() == Some(&self.params.identity) {
-                    self.lost = false;
-                    self.acquired_term = self.acquired_term.max(write.term);
-                    self.tenure = Some(Tenure {
-                        term: write.term,
-                        valid_until: sent_at + self.params.validity_ms(),
-                        renewed_at: sent_at,
-                        renewing_since: None,
-                    });
-                    self.note_the_time(now);
-                }
-            }
-            Outcome::Failed(failure) => {
-                if let Some(tenure) = &mut self.tenure {
-                    let since = *tenure.renewing_since.get_or_insert(sent_at);
-                    // RD: whoever set it short wants the role given up early.
-                    if now.ms_since(since) >= self.params.renew_deadline_ms {
-                        tenure.valid_until = tenure.valid_until.min(now);
-                        self.note_the_time(now);
-                    }
-                }
-                self.lease_failed(now, failure);
-            }
-            Outcome::NoLease | Outcome::Pod(_) | Outcome::Service(_) => {}
-        }
-    }
-
-    fn lease_failed(&mut self, now: Mono, failure: Failure) {
-        let retry_ms = if self.leaving() {
-            LEAVING_RETRY_MS
-        } else {
-            self.params.retry_period_ms
-        };
-        let retry_ms_max = retry_ms.max(self.params.retry_period_ms);
-        let first_time = self.lease_backoff.failures() == 0;
-        self.lease.stale = true;
-        let (backoff, jitter) = (&mut self.lease_backoff, &mut self.jitter);
-        match failure {
-            Failure::Conflict | Failure::NotFound | Failure::Lost if first_time => {
-                backoff.failed_at_once(now);
-            }
-            Failure::Conflict | Failure::NotFound => {
-                backoff.failed(now, CONFLICT_RETRY_MS, retry_ms_max, jitter);
-            }
-            Failure::Unavailable { retry_after_ms } => {
-                // Retry-After is heeded as far as it leaves the role time for more tries.
-                let heeded_ms = match self.tenure {
-                    Some(tenure) => tenure.valid_until.ms_since(now) / 4,
-                    None => self.params.renew_every_ms(),
-                };
-                let wait_ms = retry_ms.max(retry_after_ms.min(heeded_ms));
-                backoff.failed(now, wait_ms, retry_ms_max.max(wait_ms), jitter);
-            }
-            Failure::Lost | Failure::Refused => backoff.failed(now, retry_ms, retry_ms_max, jitter),
-        }
-    }
-
-    fn finish_object(&mut self, now: Mono, target: &Target, wrote: bool, outcome: Outcome) {
-        match (outcome, target) {
-            (Outcome::Pod(pod), _) => self.group.see_pod(pod, Source::Answer),
-            (Outcome::Service(Some(service)), _) => self.group.see_service(service, Source::Answer),
-            (
-                Outcome::Service(None) | Outcome::Failed(Failure::NotFound),
-                Target::Service(name),
-            ) => {
-                self.group.lose_service(name);
-                return;
-            }
-            (Outcome::Failed(Failure::NotFound), Target::Pod(uid)) => {
-                self.group.lose_pod(uid);
-                return;
-            }
-            (Outcome::Failed(failure), _) => {
-                self.group.failed(target, now, failure, &mut self.jitter);
-                return;
-            }
-            (Outcome::Service(None) | Outcome::Lease(_) | Outcome::NoLease, _) => return,
-        }
-        if wrote {
-            self.group.wrote(target, now, &mut self.jitter);
-        } else {
-            self.group.freshen(target);
-        }
-        self.note_own_pod(now);
     }
 }

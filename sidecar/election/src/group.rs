@@ -104,6 +104,14 @@ impl Group {
         self.forget(&Target::Service(name.to_owned()));
     }
 
+    /// Whether the object is one of the group, as far as is known.
+    pub(crate) fn knows(&self, target: &Target) -> bool {
+        match target {
+            Target::Pod(uid) => self.pods.contains_key(uid),
+            Target::Service(name) => self.services.contains_key(name),
+        }
+    }
+
     fn forget(&mut self, target: &Target) {
         self.retries.remove(target);
         self.watched.remove(target);
@@ -118,8 +126,11 @@ impl Group {
         version: Version,
         source: Source,
     ) -> bool {
-        let went_back =
-            source == Source::Watch && self.watched.insert(target.clone(), version) > Some(version);
+        let went_back = match source {
+            Source::Watch => self.watched.insert(target.clone(), version) > Some(version),
+            Source::Read { known } => version < known,
+            Source::Write => false,
+        };
         // The same again says nothing about that write: it may come yet.
         if went_back || known < Some(version) {
             self.freshen(&target);
@@ -195,10 +206,6 @@ impl Group {
         failure: Failure,
         jitter: &mut Jitter,
     ) {
-        if !self.knows(target) {
-            // It went while the request was under way: there is nothing to write, nor to wait for.
-            return;
-        }
         let retry = self.retries.entry(target.clone()).or_default();
         retry.stale = true;
         retry.refusals += u32::from(failure == Failure::Refused);
@@ -217,13 +224,6 @@ impl Group {
                     .backoff
                     .failed(now, WRITE_RETRY_MS, WRITE_RETRY_MS_MAX, jitter);
             }
-        }
-    }
-
-    fn knows(&self, target: &Target) -> bool {
-        match target {
-            Target::Pod(uid) => self.pods.contains_key(uid),
-            Target::Service(name) => self.services.contains_key(name),
         }
     }
 

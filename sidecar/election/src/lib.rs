@@ -8,6 +8,7 @@
 //! `now < valid_until`, derived on each look; there is no flag to forget.
 
 mod agenda;
+mod answers;
 mod backoff;
 mod converge;
 mod decide;

@@ -9,8 +9,14 @@ pub(crate) enum Source {
     /// A watch or its list. They never show an object in an older version than before, unless the
     /// API server's storage was restored from a backup: then what they show is what is.
     Watch,
-    /// The answer to a request, which may be ahead of the watch.
-    Answer,
+    /// The answer to a write, which may be ahead of the watch.
+    Write,
+    /// The answer to a read. It is no older than what was `known` when it was sent, with the same
+    /// exception.
+    Read {
+        /// That version.
+        known: Version,
+    },
 }
 
 /// What is known of the Lease.
@@ -103,7 +109,11 @@ impl Observed {
     }
 
     fn goes_back(&mut self, version: Version, source: Source) -> bool {
-        let went_back = source == Source::Watch && version < self.watched;
+        let went_back = match source {
+            Source::Watch => version < self.watched,
+            Source::Read { known } => version < known,
+            Source::Write => false,
+        };
         if source == Source::Watch {
             self.watched = version;
         }

@@ -66,3 +66,34 @@ fn pods_and_services_go_back_as_well() {
     };
     assert_eq!((write.name.as_str(), write.base), ("a", Version(1)));
 }
+
+#[test]
+fn a_read_that_is_older_than_what_was_known_when_it_was_sent_is_what_is() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let due_ms = bench.last.wake_at.as_ms();
+    bench.step(due_ms, Input::Wake);
+    let renewal = bench.last.request.clone().unwrap();
+    let conflict = Outcome::Failed(Failure::Conflict);
+    bench.step(due_ms + 5, Input::Done(renewal.id, conflict));
+    let read = bench.last.request.clone().unwrap();
+    assert_eq!(read.action, Action::ReadLease);
+    let restored = held(2, "b", 1);
+    let answer = Outcome::Lease(restored);
+    bench.step(due_ms + 9, Input::Done(read.id, answer));
+    assert_eq!(bench.elector.holder(), Some("b_uid-b"));
+    assert!(!bench.last.standing.role.leads());
+}
+
+#[test]
+fn an_answer_about_a_pod_that_is_gone_does_not_bring_it_back() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let mut edited = bench.elector.group.pods["uid-b"].clone();
+    edited.version = Version(50);
+    edited.role = RoleLabel::Other;
+    bench.step(1_000, Input::PodSeen(edited.clone()));
+    let repair = bench.last.request.clone().unwrap();
+    bench.step(1_001, Input::PodGone("uid-b".to_owned()));
+    edited.version = Version(51);
+    bench.step(1_002, Input::Done(repair.id, Outcome::Pod(edited)));
+    assert_eq!(bench.elector.peers().len(), 1);
+}
