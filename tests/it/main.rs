@@ -4,5 +4,7 @@
 
 // deploy/ is what the chart renders.
 mod deploy;
+// The patches of the mutation test.
+mod mutants;
 // The rules of the house.
 mod tidy;

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod cluster;
 pub mod demo;
 pub mod load;
+pub mod mutants;
 pub mod observe;
 pub mod progress;
 pub mod scene;

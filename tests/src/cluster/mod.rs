@@ -41,6 +41,7 @@ use tokio::process::Command;
 pub use admin::Kube;
 pub use audit::{AuditEvent, AuditLog};
 pub use binaries::Binaries;
+pub(crate) use binaries::cache;
 pub use detour::{Detour, Road, Traffic};
 pub use error::{Doing, Error, Result};
 pub use helper::divert;

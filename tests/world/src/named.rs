@@ -2,6 +2,7 @@
 
 use super::admission::Term;
 use super::faults::{Operation, ServiceEdit, Target, Weather};
+use super::random::Random;
 use super::scenario::{Plan, Scenario, Settings, Workload};
 use super::watch::Kind;
 use election::Handover::{self, Exclusive, Seamless};
@@ -175,6 +176,14 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "blind-watch",
         plan: |_| blind_watch(),
+    },
+    Scenario {
+        name: "busy-lease",
+        plan: |_| busy_lease(),
+    },
+    Scenario {
+        name: "successor-deleted",
+        plan: successor_deleted,
     },
     Scenario {
         name: "wall-clocks",
@@ -359,6 +368,34 @@ fn steady() -> Plan {
         settings: Settings::usual(Seamless),
         bursts: vec![vec![(300_000, nothing)]],
     }
+}
+
+/// The leader's node dies while somebody else writes the Lease (its labels, say) before every second
+/// write, and watches are late.
+fn busy_lease() -> Plan {
+    let mut plan = usual(Exclusive, Operation::CrashNode(Target::Leader));
+    let weather = Weather {
+        touch: 500,
+        watch_late_ms: 500,
+        ..Weather::FAIR
+    };
+    let busy = Operation::Weather {
+        target: None,
+        weather,
+        for_ms: 20_000,
+    };
+    plan.bursts[0].push((0, busy));
+    plan
+}
+
+/// All pods are deleted at almost the same time: the leader names a successor that goes as well.
+fn successor_deleted(random: &mut Random) -> Plan {
+    let mut plan = usual(Seamless, Operation::Delete(Target::Leader));
+    for number in 0..2 {
+        let after_ms = random.between(1, 20);
+        plan.bursts[0].push((after_ms, Operation::Delete(Target::Standby(number))));
+    }
+    plan
 }
 
 /// Everybody's clock on the wall is set, by seconds and by years, while nothing else happens.

@@ -118,10 +118,10 @@ impl World {
         } else {
             return self.check_steady(id, request);
         };
-        let rule = if gives_away(&request.action) {
-            "I3"
-        } else {
-            "contract"
+        let rule = match () {
+            () if gives_away(&request.action) => "I3",
+            () if hurried => "I5",
+            () => "contract",
         };
         self.violate(rule, message);
     }

@@ -323,6 +323,33 @@ fn a_standby_that_sees_no_renewals_asks_before_it_takes() {
 }
 
 #[test]
+fn a_lease_that_others_write_as_well_is_taken_once() {
+    check("busy-lease", |run| {
+        let ld_us = 15 * SECOND;
+        moved_once(run, "crash node", 0, ld_us + ld_us / DRIFT + SECOND);
+    });
+}
+
+#[test]
+fn a_successor_that_is_deleted_as_well_does_not_take_the_role() {
+    check("successor-deleted", |run| {
+        let (at_us, _) = mark(run, "delete");
+        let doomed: Vec<_> = run
+            .marks
+            .iter()
+            .filter_map(|mark| mark.pod.as_deref())
+            .collect();
+        assert_eq!(doomed.len(), 3);
+        // The new pods take some seconds until they are ready.
+        let leader = run.leader_at(at_us + 30 * SECOND);
+        assert!(
+            leader.is_some_and(|leader| !doomed.contains(&leader)),
+            "{leader:?}"
+        );
+    });
+}
+
+#[test]
 fn clocks_on_the_wall_do_not_matter() {
     check("wall-clocks", |run| stayed(run, "step wall clock"));
 }
