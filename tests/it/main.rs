@@ -4,6 +4,8 @@
 
 // deploy/ is what the chart renders.
 mod deploy;
+// The page of failure modes names tests that exist.
+mod failure_modes;
 // The patches of the mutation test.
 mod mutants;
 // The rules of the house.
