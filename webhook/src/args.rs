@@ -136,7 +136,22 @@ pub struct Args {
     )]
     pub drain_deadline: Duration,
 
-    /// Reviews that are worked on at once; large ones count as several.
+    /// Namespaces in which nothing is injected and no account is made, besides the own one: those
+    /// that the webhook configuration excludes.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_EXCLUDED_NAMESPACES",
+        default_value = "kube-system,kube-node-lease,kube-public",
+        value_delimiter = ','
+    )]
+    pub excluded_namespaces: Vec<String>,
+
+    /// Accounts of groups that are made in the whole cluster. Whoever reaches the port of reviews
+    /// can ask for accounts; this bounds how many.
+    #[arg(long, env = "ACTIVE_PASSIVE_GROUPS_MAX", default_value_t = 10_000)]
+    pub groups_max: usize,
+
+    /// Reviews that are worked on at once, besides large ones.
     #[arg(
         long,
         env = "ACTIVE_PASSIVE_REVIEWS_MAX",

@@ -27,14 +27,28 @@ pub fn post() -> PostParams {
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The API server answered with an error, or the connection failed.
-    #[error(transparent)]
+    #[error("{}", words(.0))]
     Answer(#[from] kube::Error),
     /// There was none in time.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
 }
 
+/// What the API server says in its own words; kube adds the whole of its answer.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
+    }
+}
+
 impl ApiError {
+    /// Whether the API server has decided against it, and would again.
+    pub fn is_refusal(&self) -> bool {
+        let refusal = |status: &kube::core::Status| [400, 403, 422].contains(&status.code);
+        matches!(self, Self::Answer(kube::Error::Api(status)) if refusal(status))
+    }
+
     /// Whether somebody else was first.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Answer(kube::Error::Api(status)) if status.code == 409)

@@ -1,103 +1,164 @@
 //! A bound on open connections: whoever reaches the port may open as many as they like.
+//!
+//! When all places are taken, a newcomer gets that of a connection which is idle: the one of the
+//! source with the most connections that has waited longest. So thousands of idle connections cost
+//! an API server nothing: it has few, and uses them.
+
+mod places;
 
 use axum_server::accept::Accept;
+use places::{Place, Places};
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tower::Service;
 
 /// Connections at once. An API server keeps a handful.
 pub const CONNECTIONS_MAX: usize = 1024;
 
-/// Takes connections while there is room, and closes others at once.
+/// Takes connections, and makes room for them.
 #[derive(Debug, Clone)]
 pub struct Bounded {
-    room: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Bounded {
     /// Room for this many connections.
     pub fn new(connections_max: usize) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(connections_max)),
+            places: Arc::new(Places::new(connections_max)),
         }
+    }
+
+    fn seat<S>(&self, stream: TcpStream, service: S) -> io::Result<(Seated, Held<S>)> {
+        // Answers are small and single: nothing is gained by waiting for more.
+        stream.set_nodelay(true)?;
+        let (place, given_away) = self
+            .places
+            .take(stream.peer_addr()?.ip())
+            .ok_or_else(|| io::Error::other("too many connections, and all of them in use"))?;
+        let place = Arc::new(place);
+        let held = Held {
+            service,
+            place: place.clone(),
+        };
+        let seated = Seated {
+            stream,
+            given_away: Some(given_away),
+            _place: place,
+        };
+        Ok((seated, held))
     }
 }
 
 impl<S> Accept<TcpStream, S> for Bounded {
-    type Stream = TcpStream;
+    type Stream = Seated;
     type Service = Held<S>;
-    type Future = std::future::Ready<io::Result<(TcpStream, Held<S>)>>;
+    type Future = std::future::Ready<io::Result<(Seated, Held<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let full = |_| io::Error::other("too many connections");
-        let accepted = self
-            .room
-            .clone()
-            .try_acquire_owned()
-            .map_err(full)
-            .and_then(|permit| {
-                // Answers are small and single: nothing is gained by waiting for more.
-                stream.set_nodelay(true)?;
-                Ok((
-                    stream,
-                    Held {
-                        service,
-                        _permit: Arc::new(permit),
-                    },
-                ))
-            });
-        std::future::ready(accepted)
+        std::future::ready(self.seat(stream, service))
     }
 }
 
-/// The service of one connection, with its place among the open ones.
+/// A connection that ends when its place is given away.
+#[derive(Debug)]
+pub struct Seated {
+    stream: TcpStream,
+    given_away: Option<oneshot::Receiver<()>>,
+    _place: Arc<Place>,
+}
+
+impl Seated {
+    /// The stream, unless its place has been given away.
+    fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
+        let over = match &mut self.given_away {
+            Some(given_away) => Pin::new(given_away).poll(cx).is_ready(),
+            None => true,
+        };
+        if over {
+            self.given_away = None;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(Pin::new(&mut self.stream))
+    }
+}
+
+impl AsyncRead for Seated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream(cx)?.poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Seated {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream(cx)?.poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream(cx)?.poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream(cx)?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The service of one connection, which tells when the connection is in use.
 #[derive(Debug, Clone)]
 pub struct Held<S> {
     service: S,
-    _permit: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 }
 
-impl<S: Service<R>, R> Service<R> for Held<S> {
+impl<S, R> Service<R> for Held<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+{
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, request: R) -> S::Future {
-        self.service.call(request)
+    fn call(&mut self, request: R) -> Self::Future {
+        let in_use = self.place.clone().in_use();
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(in_use);
+            answer
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::TcpListener;
-
-    #[tokio::test]
-    async fn there_is_room_for_so_many_and_no_more() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let bounded = Bounded::new(1);
-        let accept = async || {
-            let client = TcpStream::connect(address).await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            bounded
-                .accept(stream, ())
-                .await
-                .map(|(stream, held)| (client, stream, held))
-        };
-        let first = accept().await.unwrap();
-        assert_eq!(
-            accept().await.unwrap_err().to_string(),
-            "too many connections"
-        );
-        drop(first);
-        assert!(accept().await.is_ok());
-    }
-}
+mod tests;

@@ -28,6 +28,8 @@ struct Store {
     requests: Vec<String>,
     hangs: Option<String>,
     refuses: Option<(String, Value)>,
+    /// Verbs and resources.
+    denied: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
@@ -86,6 +88,22 @@ impl FakeApi {
     /// From now on, requests whose `METHOD path` begins with this get this Status.
     pub(crate) fn refuse(&self, request: &str, status: Value) {
         self.lock().refuses = Some((request.to_owned(), status));
+    }
+
+    /// Nothing is refused any more.
+    pub(crate) fn refuse_nothing(&self) {
+        self.lock().refuses = None;
+    }
+
+    /// From now on the client has no right to do this.
+    pub(crate) fn deny(&self, verb: &str, resource: &str) {
+        let denied = (verb.to_owned(), resource.to_owned());
+        self.lock().denied.push(denied);
+    }
+
+    /// The client has every right again.
+    pub(crate) fn deny_nothing(&self) {
+        self.lock().denied.clear();
     }
 
     /// Waits until an object is at this path and `holds`; fails after a minute.
@@ -158,7 +176,20 @@ impl FakeApi {
         Response::new(Body::from_stream(events))
     }
 
+    fn review_access(&self, mut review: Value) -> Response {
+        let asked = &review["spec"]["resourceAttributes"];
+        let denied = |(verb, resource): &(String, String)| {
+            asked["verb"] == json!(verb) && asked["resource"] == json!(resource)
+        };
+        let allowed = !self.lock().denied.iter().any(denied);
+        review["status"] = json!({"allowed": allowed});
+        axum::Json(review).into_response()
+    }
+
     fn create(&self, collection_path: &str, object: Value) -> Response {
+        if collection_path.ends_with("/selfsubjectaccessreviews") {
+            return self.review_access(object);
+        }
         let path = format!(
             "{collection_path}/{}",
             object["metadata"]["name"].as_str().unwrap()

@@ -4,16 +4,18 @@
 //! that the failure policy decides what becomes of the object.
 
 use crate::metrics::Metrics;
-use crate::provision::{Need, Provisioner};
+use crate::provision::{Need, ProvisionError, Provisioner};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use common::contract::{INJECT_PATH, ROUTE_PATH};
+use futures_util::FutureExt;
 use inject::reason::Reason;
 use inject::review::{Answer, Resource, Review};
 use inject::route::route;
 use inject::{AccountKind, Decision, RequestInfo, Settings, decide};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,47 +33,64 @@ pub struct App {
 /// Answers a review of a pod.
 pub async fn inject_pod(State(app): State<App>, body: Bytes) -> Response {
     let began = Instant::now();
+    let _in_flight = app.metrics.begin(INJECT_PATH, body.len());
     let review = match Review::parse(&body, Resource::Pod) {
         Ok(review) => review,
         Err(error) => return app.refuse(INJECT_PATH, &error, began),
     };
-    // The object has been copied out of it.
+    // What is needed of it has been copied out.
     drop(body);
-    let decision = app.decide(&review).await;
+    let uid = &review.uid;
+    let Ok(decision) = AssertUnwindSafe(app.decide(&review)).catch_unwind().await else {
+        // The panic hook has printed what and where; the pod itself is not repeated.
+        tracing::error!(uid, "a decision panicked");
+        app.metrics
+            .review(INJECT_PATH, "failed", "panic", began.elapsed());
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     let reason = match &decision {
         Decision::Patch(_) => "none",
         Decision::Skip(reason) => reason.code(),
         Decision::Deny { reasons, .. } => reasons.code(),
     };
     let namespace = &review.namespace;
-    tracing::debug!(namespace, decision = decision.code(), reason, "a pod");
+    tracing::debug!(uid, namespace, decision = decision.code(), reason, "a pod");
     app.metrics
         .review(INJECT_PATH, decision.code(), reason, began.elapsed());
-    respond(Answer::of(&review.uid, &decision))
+    respond(uid, Answer::of(uid, &decision))
 }
 
 /// Answers a review of a Service, before Kubernetes 1.36.
 pub async fn route_service(State(app): State<App>, body: Bytes) -> Response {
     let began = Instant::now();
+    let _in_flight = app.metrics.begin(ROUTE_PATH, body.len());
     let review = match Review::parse(&body, Resource::Service) {
         Ok(review) => review,
         Err(error) => return app.refuse(ROUTE_PATH, &error, began),
     };
+    let uid = &review.uid;
     let route = route(&review.object, review.old_object.as_ref());
     let decision = if route.ops.is_empty() {
         "unchanged"
     } else {
         "routed"
     };
+    tracing::debug!(uid, namespace = review.namespace, decision, "a Service");
     app.metrics
         .review(ROUTE_PATH, decision, "none", began.elapsed());
-    let answer = Answer::patch(&review.uid, &route.ops);
-    respond(answer.map(|answer| answer.warning(&route.warnings).noting("decision", decision)))
+    let answer = Answer::patch(uid, &route.ops);
+    respond(
+        uid,
+        answer.map(|answer| answer.warning(&route.warnings).noting("decision", decision)),
+    )
 }
 
 impl App {
     /// Decides, and has the account made that the pod will run as.
     async fn decide(&self, review: &Review) -> Decision {
+        if self.provisioner.excludes(&review.namespace) {
+            return Decision::Skip(Reason::ExcludedNamespace);
+        }
         let decision = decide(&review.object, &review.info(), &self.settings);
         let Decision::Patch(injection) = &decision else {
             return decision;
@@ -91,10 +110,10 @@ impl App {
         match self.provisioner.ready(&need).await {
             Ok(()) => decision,
             Err(error) => {
-                tracing::warn!(%error, group = need.group, "the account is not ready");
-                let reason = Reason::AccountNotReady { group: need.group };
+                let (uid, namespace, group) = (&review.uid, &review.namespace, &need.group);
+                tracing::error!(uid, namespace, group, %error, "the account is not ready");
                 Decision::Deny {
-                    reasons: reason.into(),
+                    reasons: not_ready(need.group, &error).into(),
                     warnings: injection.warnings.clone(),
                 }
             }
@@ -114,11 +133,21 @@ impl App {
     }
 }
 
-fn respond(answer: Result<Answer, serde_json::Error>) -> Response {
+/// What is said to whoever made the pod: a ReplicaSet tries again by itself, and a person learns
+/// what stands against it.
+fn not_ready(group: String, error: &ProvisionError) -> Reason {
+    if error.is_refusal() {
+        let why = error.to_string();
+        return Reason::AccountRefused { group, why };
+    }
+    Reason::AccountNotReady { group }
+}
+
+fn respond(uid: &str, answer: Result<Answer, serde_json::Error>) -> Response {
     match answer {
         Ok(answer) => axum::Json(answer).into_response(),
         Err(error) => {
-            tracing::error!(%error, "cannot write an answer");
+            tracing::error!(uid, %error, "cannot write an answer");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -4,7 +4,7 @@
 //! - [`serve`], [`routes`], [`handlers`]: TLS, HTTP and the two admission paths;
 //! - [`certificate`], [`configuration`], [`handshake`]: the certificate, the API server's trust in
 //!   it, and the proof that both work;
-//! - [`provision`]: the accounts and bindings of groups;
+//! - [`provision`], [`rights`]: the accounts and bindings of groups, and the right to make them;
 //! - [`watch`], [`client`]: the API server; [`readiness`], [`metrics`]: what operators see.
 //!
 //! What becomes of a pod or a Service is decided in `inject`; nothing here has an opinion on it.
@@ -24,6 +24,7 @@ pub mod load;
 pub mod metrics;
 pub mod provision;
 pub mod readiness;
+pub mod rights;
 pub mod routes;
 pub mod run;
 pub mod serve;

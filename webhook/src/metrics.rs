@@ -15,6 +15,8 @@ pub struct Metrics {
     registry: Registry,
     reviews: Family<Review, Counter>,
     review_seconds: Family<Path, Histogram, fn() -> Histogram>,
+    body_bytes: Family<Path, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
     provisioned: Family<Object, Counter>,
     certificate_expiry: Family<Certificate, Gauge>,
     ca_bundle: Family<Entry, Gauge>,
@@ -53,6 +55,9 @@ impl Default for Metrics {
         let reviews = Family::default();
         let review_seconds =
             Family::<Path, Histogram, fn() -> Histogram>::new_with_constructor(review_histogram);
+        let body_bytes =
+            Family::<Path, Histogram, fn() -> Histogram>::new_with_constructor(body_histogram);
+        let in_flight = Gauge::default();
         let provisioned = Family::default();
         let certificate_expiry = Family::default();
         let ca_bundle = Family::default();
@@ -66,6 +71,17 @@ impl Default for Metrics {
             "Time from a whole review to its answer",
             Unit::Seconds,
             review_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "review_body",
+            "Size of reviews",
+            Unit::Bytes,
+            body_bytes.clone(),
+        );
+        registry.register(
+            "reviews_in_flight",
+            "Reviews that are worked on",
+            in_flight.clone(),
         );
         registry.register(
             "provisioned",
@@ -86,6 +102,8 @@ impl Default for Metrics {
             registry,
             reviews,
             review_seconds,
+            body_bytes,
+            in_flight,
             provisioned,
             certificate_expiry,
             ca_bundle,
@@ -98,7 +116,31 @@ fn review_histogram() -> Histogram {
     Histogram::new(exponential_buckets(50e-6, 2.0, 16))
 }
 
+/// 1 KiB to 8 MiB: the largest body that is read has 7 MiB.
+fn body_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(1024.0, 2.0, 14))
+}
+
+/// A review that is worked on, until it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
+    /// A review of this size has come in.
+    pub fn begin(&self, path: &'static str, body_bytes: usize) -> InFlight {
+        let histogram = self.body_bytes.get_or_create(&Path { path });
+        histogram.observe(body_bytes as f64);
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
     /// A review was answered.
     pub fn review(
         &self,

@@ -16,7 +16,7 @@ use inject::{Account, AccountKind, Injection};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{Api, Client};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -104,13 +104,48 @@ pub enum ProvisionError {
     /// It took longer than an admission waits.
     #[error("not done within 2s")]
     Deadline,
+    /// There are more accounts of groups than anybody needs: somebody makes them up.
+    #[error(
+        "there are {groups_max} accounts of groups already; delete those that are not needed \
+         (kubectl get serviceaccounts -A -l {}={}), or raise --groups-max of the webhook",
+        names::MANAGED_BY.0,
+        names::MANAGED_BY.1
+    )]
+    TooMany {
+        /// How many there may be.
+        groups_max: usize,
+    },
+}
+
+impl ProvisionError {
+    /// Whether trying again changes nothing before somebody does something.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => source.is_refusal(),
+            Self::OtherRole { .. } | Self::TooMany { .. } => true,
+            Self::Deadline => false,
+        }
+    }
+}
+
+/// What bounds the provisioner. Nobody but an API server should ask it for accounts, but it cannot
+/// tell who asks.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Namespaces in which it makes nothing.
+    pub excluded_namespaces: Vec<String>,
+    /// Accounts of groups that it makes in the whole cluster.
+    pub groups_max: usize,
 }
 
 /// Makes accounts and bindings.
 pub struct Provisioner {
     client: Client,
     roles: ClusterRoles,
+    bounds: Bounds,
     known: Known,
+    /// What was lost and is not made again yet.
+    owed: Mutex<HashSet<Need>>,
     /// What is being made: the pods of a group come in swarms, and one request is enough.
     flights: Mutex<HashMap<Need, Weak<AsyncMutex<()>>>>,
     metrics: Arc<Metrics>,
@@ -118,11 +153,13 @@ pub struct Provisioner {
 
 impl Provisioner {
     /// A provisioner that knows nothing yet.
-    pub fn new(client: Client, roles: ClusterRoles, metrics: Arc<Metrics>) -> Self {
+    pub fn new(client: Client, roles: ClusterRoles, bounds: Bounds, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
             roles,
+            bounds,
             known: Known::default(),
+            owed: Mutex::default(),
             flights: Mutex::default(),
             metrics,
         }
@@ -138,6 +175,12 @@ impl Provisioner {
         }
         let made = timeout(ADMISSION_DEADLINE, self.ensure(need)).await;
         made.unwrap_or(Err(ProvisionError::Deadline))
+    }
+
+    /// Whether nothing is made in this namespace.
+    pub fn excludes(&self, namespace: &str) -> bool {
+        let excluded = &self.bounds.excluded_namespaces;
+        excluded.iter().any(|excluded| excluded == namespace)
     }
 
     /// Whether the account exists, for a dry run, which makes nothing. Not knowing counts as no.
@@ -175,6 +218,10 @@ impl Provisioner {
     /// Makes the group's account after the model of the namespace's default one, which the pods
     /// would have run as: with its pull secrets, and as willing to give its token to containers.
     async fn make_account(&self, need: &Need) -> Result<(), ProvisionError> {
+        let groups_max = self.bounds.groups_max;
+        if self.known.accounts_len() >= groups_max {
+            return Err(ProvisionError::TooMany { groups_max });
+        }
         let accounts = self.accounts(need);
         let model = self
             .ask("read account", "default", need, async {

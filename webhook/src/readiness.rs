@@ -11,9 +11,16 @@ pub enum Part {
     Configuration,
     /// A handshake with ourselves, by that trust, has worked.
     Handshake,
+    /// The API server lets us do what we must.
+    Rights,
 }
 
-const PARTS: [Part; 3] = [Part::Certificate, Part::Configuration, Part::Handshake];
+const PARTS: [Part; 4] = [
+    Part::Certificate,
+    Part::Configuration,
+    Part::Handshake,
+    Part::Rights,
+];
 
 /// The state of all parts, and whether the program is about to end.
 #[derive(Debug, Default)]
@@ -58,6 +65,7 @@ impl Readiness {
                 Part::Certificate => "no valid certificate yet",
                 Part::Configuration => "the webhook configuration does not carry our authority yet",
                 Part::Handshake => "no handshake with ourselves has worked yet",
+                Part::Rights => "rights are missing, which the log names",
             });
         state
             .ending
@@ -82,7 +90,7 @@ mod tests {
     #[test]
     fn ready_means_that_nothing_is_missing() {
         let readiness = Readiness::default();
-        assert_eq!(readiness.missing().len(), 3);
+        assert_eq!(readiness.missing().len(), PARTS.len());
         for part in PARTS {
             readiness.set(part, true);
         }

@@ -1,10 +1,11 @@
 //! Which path does what, and what stands round all of them.
 
 use crate::handlers::{App, inject_pod, route_service};
-use crate::load::{BODY_BYTES_MAX, Load};
+use crate::load::{BODY_BYTES_MAX, Load, ORDINARY_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -72,9 +73,16 @@ async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> Response {
     }
 }
 
-async fn with_room(State(load): State<Load>, request: Request, next: Next) -> Response {
+async fn with_room(State(load): State<Load>, mut request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH);
     let length_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if Load::is_ordinary(length_bytes) {
+        let (head, body) = request.into_parts();
+        let Ok(body) = to_bytes(body, ORDINARY_BYTES_MAX).await else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
+        request = Request::from_parts(head, Body::from(body));
+    }
     match load.enter(length_bytes).await {
         Ok(_room) => next.run(request).await,
         Err(full) => (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),

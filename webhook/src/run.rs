@@ -9,10 +9,10 @@ use crate::configuration::Publisher;
 use crate::handlers::App;
 use crate::load::Load;
 use crate::metrics::Metrics;
-use crate::provision::{ClusterRoles, Provisioner};
+use crate::provision::{Bounds, ClusterRoles, Provisioner};
 use crate::readiness::Readiness;
 use crate::watch::{Scope, Single, Whole, follow_one};
-use crate::{handshake, routes, serve};
+use crate::{handshake, rights, routes, serve};
 use axum_server::Handle;
 use common::shutdown::Shutdown;
 use inject::Settings;
@@ -71,7 +71,12 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         sidecar: args.sidecar_cluster_role.clone(),
         router: args.router_cluster_role.clone(),
     };
-    let provisioner = Arc::new(Provisioner::new(client.clone(), roles, metrics.clone()));
+    let bounds = Bounds {
+        excluded_namespaces: excluded_namespaces(&args),
+        groups_max: args.groups_max,
+    };
+    let provisioner = Provisioner::new(client.clone(), roles.clone(), bounds, metrics.clone());
+    let provisioner = Arc::new(provisioner);
 
     let mut tasks = Tasks(JoinSet::new());
     let parts = Parts {
@@ -82,6 +87,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     };
     parts.keep_certificate(&mut tasks, listening, resolver.clone(), lives);
     tasks.spawn(provisioner.clone().follow());
+    tasks.spawn(rights::watch(client.clone(), roles, readiness.clone()));
 
     let app = App {
         settings: Arc::new(settings(&args)),
@@ -116,6 +122,11 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     server.await.map_err(RunError::Task)??;
     tracing::info!("ended");
     Ok(())
+}
+
+fn excluded_namespaces(args: &Args) -> Vec<String> {
+    let own = std::iter::once(&args.namespace);
+    own.chain(&args.excluded_namespaces).cloned().collect()
 }
 
 fn settings(args: &Args) -> Settings {

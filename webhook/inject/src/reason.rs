@@ -19,6 +19,10 @@ pub enum Reason {
     #[error("containers are added when a pod is created, not later")]
     NotCreate,
 
+    /// Nothing is injected in the namespace. API servers do not ask then: somebody else did.
+    #[error("nothing is injected in this namespace")]
+    ExcludedNamespace,
+
     // --- denied ---
     /// The object is no pod that could be worked on.
     #[error("{path} is not {expected}")]
@@ -140,6 +144,14 @@ pub enum Reason {
         /// Group of the pod.
         group: String,
     },
+    /// The API server does not take the account or its binding.
+    #[error("the account of group {group} cannot be made: {why}")]
+    AccountRefused {
+        /// Group of the pod.
+        group: String,
+        /// What the API server says.
+        why: String,
+    },
 }
 
 /// The role label may have another key.
@@ -160,6 +172,7 @@ impl Reason {
             Self::NotAsked => "not-asked",
             Self::MirrorPod => "mirror-pod",
             Self::NotCreate => "not-create",
+            Self::ExcludedNamespace => "excluded-namespace",
             Self::Malformed { .. } => "malformed",
             Self::Windows => "windows",
             Self::BadValue(_) => "bad-value",
@@ -173,6 +186,7 @@ impl Reason {
             Self::StatusDirTaken { .. } => "status-dir-taken",
             Self::AccountOfAnotherGroup { .. } => "account-of-another-group",
             Self::AccountNotReady { .. } => "account-not-ready",
+            Self::AccountRefused { .. } => "account-refused",
         }
     }
 }

@@ -9,8 +9,9 @@ use futures_util::stream::{StreamExt, unfold};
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
+use std::collections::HashSet;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -22,6 +23,8 @@ const REPAIRS_AT_ONCE: usize = 8;
 const ATTEMPTS: u32 = 5;
 /// Time between two attempts.
 const RETRY: Duration = Duration::from_secs(1);
+/// After this, what could not be repaired is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl Provisioner {
     /// Runs for ever: follows accounts, bindings and Services, and repairs.
@@ -43,6 +46,7 @@ impl Provisioner {
             never = follow_bindings => never,
             never = follow_services => never,
             never = self.repair_all(queue) => never,
+            never = self.remind(&repairs) => never,
         }
     }
 
@@ -90,10 +94,31 @@ impl Provisioner {
 
     fn queue(&self, repairs: &mpsc::Sender<Need>, needs: Vec<Need>) {
         for need in needs.into_iter().filter(|need| self.lacks(need)) {
+            let mut owed = self.owed();
+            if owed.len() < REPAIRS_MAX {
+                owed.insert(need.clone());
+            }
+            drop(owed);
             if let Err(error) = repairs.try_send(need) {
-                tracing::warn!(%error, "too many repairs at once; the next list brings this again");
+                tracing::warn!(%error, "too many repairs at once; this one comes again later");
             }
         }
+    }
+
+    /// Queues again what is still owed.
+    async fn remind(&self, repairs: &mpsc::Sender<Need>) -> Infallible {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            let owed: Vec<Need> = self.owed().iter().cloned().collect();
+            // The receiver lives as long as this does, and a full queue brings the rest next time.
+            for need in owed {
+                repairs.try_send(need).ok();
+            }
+        }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, HashSet<Need>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lacks(&self, need: &Need) -> bool {
@@ -115,13 +140,17 @@ impl Provisioner {
 
     async fn repair(&self, need: Need) {
         for _ in 0..ATTEMPTS {
-            let Err(error) = self.try_repair(&need).await else {
-                return;
+            let error = match self.try_repair(&need).await {
+                Err(error) if !is_over(&error) => error,
+                _ => {
+                    self.owed().remove(&need);
+                    return;
+                }
             };
-            if is_over(&error) {
-                return;
-            }
-            tracing::warn!(%error, group = need.group, "a repair failed");
+            let Need {
+                namespace, group, ..
+            } = &need;
+            tracing::error!(namespace, group, %error, "a repair failed");
             tokio::time::sleep(RETRY).await;
         }
     }

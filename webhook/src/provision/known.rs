@@ -48,6 +48,11 @@ impl Known {
             .contains(&(need.namespace.clone(), need.account.name.clone()))
     }
 
+    /// How many accounts there are.
+    pub fn accounts_len(&self) -> usize {
+        self.lock().accounts.len()
+    }
+
     /// Whether the account is bound to this role.
     pub fn has_binding(&self, need: &Need, role: Role) -> bool {
         let name = names::binding(&need.group, &need.account, role);

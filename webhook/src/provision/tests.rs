@@ -12,12 +12,24 @@ const SIDECAR: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebi
 const ROUTER: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/\
                       active-passive-group-web.router";
 
+fn bounds() -> Bounds {
+    Bounds {
+        excluded_namespaces: Vec::new(),
+        groups_max: 2,
+    }
+}
+
 fn provisioner(api: &FakeApi) -> Arc<Provisioner> {
     let roles = ClusterRoles {
         sidecar: "sidecar".to_owned(),
         router: "router".to_owned(),
     };
-    Arc::new(Provisioner::new(api.client(), roles, Arc::default()))
+    Arc::new(Provisioner::new(
+        api.client(),
+        roles,
+        bounds(),
+        Arc::default(),
+    ))
 }
 
 fn need(account: &str, kind: AccountKind) -> Need {
@@ -249,4 +261,52 @@ async fn what_is_deleted_altogether_stays_deleted() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(api.requests().len() <= before + 2, "{:?}", api.requests());
     assert_eq!((api.get(SIDECAR), api.get(ACCOUNT)), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_that_was_given_up_comes_again() {
+    let api = FakeApi::new();
+    let provisioner = provisioner(&api);
+    tokio::spawn(provisioner.clone().follow());
+    provisioner.ready(&own()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    api.refuse("POST ", failure(403, "Forbidden"));
+    api.delete(SIDECAR);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let tried = api.requests().len();
+    assert!(tried < 40, "a refusal is no reason to storm: {tried}");
+    api.refuse_nothing();
+    api.wait_for(SIDECAR, |binding| binding.is_some()).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let after = api.requests().len();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(
+        api.requests().len(),
+        after,
+        "what is done is not done again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_are_bounded() {
+    let api = FakeApi::new();
+    let provisioner = provisioner(&api);
+    let need = |group: &str| {
+        let name = format!("active-passive-group-{group}");
+        let group = group.to_owned();
+        Need {
+            group,
+            ..need(&name, AccountKind::Group)
+        }
+    };
+    provisioner.ready(&need("a")).await.unwrap();
+    provisioner.ready(&need("b")).await.unwrap();
+    let error = provisioner.ready(&need("c")).await.unwrap_err();
+    assert!(error.is_refusal());
+    let error = error.to_string();
+    assert!(
+        error.starts_with("there are 2 accounts of groups already"),
+        "{error}"
+    );
+    provisioner.ready(&need("a")).await.unwrap();
 }

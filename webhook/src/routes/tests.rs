@@ -1,8 +1,8 @@
 //! The two servers, without a network: what comes in as a request, and what goes out.
 
 use super::*;
-use crate::fake_api::FakeApi;
-use crate::provision::{ClusterRoles, Provisioner};
+use crate::fake_api::{FakeApi, failure};
+use crate::provision::{Bounds, ClusterRoles, Provisioner};
 use crate::readiness::Part;
 use axum::body::{Body, to_bytes};
 use base64::Engine;
@@ -15,6 +15,13 @@ struct Server {
     router: Router,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
+}
+
+fn bounds() -> Bounds {
+    Bounds {
+        excluded_namespaces: vec!["kube-system".to_owned()],
+        groups_max: 100,
+    }
 }
 
 fn server(api: &FakeApi) -> Server {
@@ -30,7 +37,12 @@ fn server(api: &FakeApi) -> Server {
     };
     let app = App {
         settings: Arc::new(settings),
-        provisioner: Arc::new(Provisioner::new(api.client(), roles, metrics.clone())),
+        provisioner: Arc::new(Provisioner::new(
+            api.client(),
+            roles,
+            bounds(),
+            metrics.clone(),
+        )),
         metrics: metrics.clone(),
     };
     let readiness = Arc::new(Readiness::default());
@@ -96,6 +108,13 @@ async fn a_pod_that_asks_is_injected_and_its_account_made() {
     let labels = r#"{path="/inject",decision="injected",reason="none"}"#;
     let line = format!("active_passive_webhook_reviews_total{labels} 1");
     assert!(page.contains(&line), "{page}");
+    for line in [
+        "active_passive_webhook_reviews_in_flight 0\n",
+        "active_passive_webhook_review_body_bytes_count{path=\"/inject\"} 1\n",
+        "active_passive_webhook_review_seconds_count{path=\"/inject\"} 1\n",
+    ] {
+        assert!(page.contains(line), "no {line:?} in {page}");
+    }
 }
 
 #[tokio::test]
@@ -132,6 +151,32 @@ async fn a_pod_whose_account_is_not_ready_is_denied() {
     let message = "the account of group web is not ready yet, retry";
     assert_eq!(response["status"]["message"], message);
     assert_eq!(response["auditAnnotations"]["reason"], "account-not-ready");
+}
+
+#[tokio::test]
+async fn what_the_api_server_says_against_an_account_is_passed_on() {
+    let api = FakeApi::new();
+    let mut quota = failure(403, "Forbidden");
+    quota["message"] = json!("serviceaccounts is forbidden: exceeded quota: accounts");
+    api.refuse("POST /api/v1/namespaces/shop/serviceaccounts", quota);
+    let response = server(&api).review("/inject", &pod_review()).await;
+    assert_eq!(
+        response["status"]["message"],
+        "the account of group web cannot be made: cannot create account active-passive-group-web \
+         in namespace shop: serviceaccounts is forbidden: exceeded quota: accounts"
+    );
+    assert_eq!(response["auditAnnotations"]["reason"], "account-refused");
+}
+
+#[tokio::test]
+async fn nothing_is_made_in_an_excluded_namespace_whoever_asks() {
+    let api = FakeApi::new();
+    let mut forged = pod_review();
+    forged["request"]["namespace"] = json!("kube-system");
+    let response = server(&api).review("/inject", &forged).await;
+    assert_eq!(response["allowed"], true);
+    assert_eq!(response["auditAnnotations"]["reason"], "excluded-namespace");
+    assert_eq!(api.requests(), [""; 0]);
 }
 
 #[tokio::test]
@@ -204,6 +249,31 @@ async fn a_body_that_trickles_is_given_up() {
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
 }
 
+#[tokio::test(start_paused = true)]
+async fn bodies_that_trickle_take_no_room() {
+    let server = server(&FakeApi::new());
+    let trickle = || {
+        let nothing = futures_util::stream::pending::<Result<String, std::io::Error>>();
+        let request = Request::post("/inject").header(CONTENT_LENGTH, "1000");
+        request.body(Body::from_stream(nothing)).unwrap()
+    };
+    for _ in 0..200 {
+        tokio::spawn(server.router.clone().oneshot(trickle()));
+    }
+    // The runtime polls some dozens of tasks before it comes back here.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let review = pod_review().to_string();
+    let request = Request::post("/inject").header(CONTENT_LENGTH, review.len());
+    let answer = server
+        .router
+        .clone()
+        .oneshot(request.body(Body::from(review)).unwrap());
+    let answer = tokio::time::timeout(Duration::from_secs(1), answer).await;
+    assert_eq!(answer.unwrap().unwrap().status(), StatusCode::OK);
+}
+
 #[tokio::test]
 async fn a_panic_is_an_internal_error_and_frees_its_room() {
     async fn panics() {
@@ -248,7 +318,12 @@ async fn readiness_says_what_is_missing() {
     let (status, body) = get("/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("no valid certificate yet"), "{body}");
-    for part in [Part::Certificate, Part::Configuration, Part::Handshake] {
+    for part in [
+        Part::Certificate,
+        Part::Configuration,
+        Part::Handshake,
+        Part::Rights,
+    ] {
         readiness.set(part, true);
     }
     assert_eq!(get("/readyz").await.0, StatusCode::OK);
