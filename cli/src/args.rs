@@ -1,0 +1,167 @@
+//! The command line. Flags are kubectl's where kubectl has them.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use common::duration::parse_ms;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  something could not be read or written, or is not there
+  2  the command line is wrong
+  3  refused: the role cannot move, or the leader did not move it
+  4  the role was not seen to have moved within the timeout";
+
+/// Shows who is active in groups of pods of which one serves, and moves the role on request.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl active-passive",
+    bin_name = "kubectl active-passive",
+    version,
+    after_help = EXIT_CODES
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which cluster and namespace, and how long to wait for it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Namespace; by default that of the context
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Context of the kubeconfig file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Kubeconfig file; by default those of $KUBECONFIG, or ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Longest time for one request
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) request_timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show all groups, or one in depth: who is active, who could follow, what would stop it
+    Status(StatusArgs),
+    /// Ask the active pod to hand its role over
+    Switchover(SwitchoverArgs),
+    /// Show the last moves of a group: who, when, why, how long
+    History(HistoryArgs),
+    /// Keep the role where it is, whatever happens
+    Pause(GroupArgs),
+    /// Let the role move again
+    Resume(GroupArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// The group; without it, all of the namespace
+    pub(crate) group: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with = "group")]
+    pub(crate) all_namespaces: bool,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Format>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SwitchoverArgs {
+    /// The group
+    pub(crate) group: String,
+    /// The pod that shall become active; by default the best one
+    #[arg(long, value_name = "POD")]
+    pub(crate) to: Option<String>,
+    /// Wait until the role and the traffic of the group's Services have moved
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Longest time to wait
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HistoryArgs {
+    /// The group
+    pub(crate) group: String,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Data>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GroupArgs {
+    /// The group
+    pub(crate) group: String,
+}
+
+/// Formats of groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// More columns
+    Wide,
+    /// For programs
+    Json,
+    /// For programs
+    Yaml,
+    /// Names alone, as kubectl takes them
+    Name,
+}
+
+/// Formats for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Data {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match parse_ms(text) {
+        Ok(0) => Err("it must be longer than 0".to_owned()),
+        Ok(ms) => Ok(Duration::from_millis(ms)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_where_kubectl_users_put_them() {
+        let parsed = |line: &str| {
+            let words = ["kubectl-active_passive"].into_iter();
+            Args::try_parse_from(words.chain(line.split(' ')))
+        };
+        for good in [
+            "status -n shop web -o yaml",
+            "-n shop status",
+            "status -A -o wide",
+            "switchover web --to web-1 --wait --timeout 90s --context c",
+            "pause web --kubeconfig f --request-timeout 500ms",
+        ] {
+            assert!(parsed(good).is_ok(), "{good}: {:?}", parsed(good));
+        }
+        for bad in [
+            "status -A web",
+            "switchover",
+            "status -o table",
+            "pause web --timeout 1s",
+        ] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+    }
+}

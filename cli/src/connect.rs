@@ -1,0 +1,112 @@
+//! The cluster: found as kubectl finds it, asked with a limit on each request.
+
+use crate::args::Common;
+use crate::failure::Failure;
+use http::{Method, Request, StatusCode, header};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// A cluster, and the namespace that is meant where none is named.
+pub(crate) struct Cluster {
+    client: Client,
+    pub(crate) namespace: String,
+    request_timeout: Duration,
+}
+
+/// Reads the kubeconfig. Without one, in a pod, its service account is used, as kubectl does.
+pub(crate) async fn connect(common: &Common) -> Result<Cluster, Failure> {
+    let options = KubeConfigOptions {
+        context: common.context.clone(),
+        ..Default::default()
+    };
+    let read = match &common.kubeconfig {
+        Some(file) => match Kubeconfig::read_from(file) {
+            Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
+            Err(error) => Err(error),
+        },
+        None => Config::from_kubeconfig(&options).await,
+    };
+    let chosen = common.kubeconfig.is_some() || common.context.is_some();
+    let mut config = match read {
+        Ok(config) => config,
+        Err(error) if chosen => return Err(Failure::Kubeconfig(error)),
+        Err(error) => Config::incluster().map_err(|_| Failure::Kubeconfig(error))?,
+    };
+    // Repeating is for whoever waits, and bounded by their timeout.
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT.min(common.request_timeout));
+    let namespace = common.namespace.clone();
+    let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+    let client = Client::try_from(config).map_err(|error| Failure::Client(Box::new(error)))?;
+    Ok(Cluster {
+        client,
+        namespace,
+        request_timeout: common.request_timeout,
+    })
+}
+
+impl Cluster {
+    /// GETs an object. `what` completes an error message.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<T, Failure> {
+        self.send(what, Method::GET, path, Vec::new()).await
+    }
+
+    /// Merges `patch` into an object.
+    pub(crate) async fn patch(&self, what: &str, path: &str, patch: &Value) -> Result<(), Failure> {
+        let body = patch.to_string().into_bytes();
+        let patched: Result<Value, _> = self.send(what, Method::PATCH, path, body).await;
+        patched.map(drop)
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Failure> {
+        let mut request = Request::builder().method(method).uri(path);
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, MERGE_PATCH);
+        }
+        let request = request.body(body).map_err(|error| Failure::Request {
+            what: what.to_owned(),
+            source: error,
+        })?;
+        match timeout(self.request_timeout, self.client.request(request)).await {
+            Ok(answer) => answer.map_err(|error| failure(what, error)),
+            Err(_) => Err(Failure::Late {
+                what: what.to_owned(),
+                waited_ms: self.request_timeout.as_millis(),
+            }),
+        }
+    }
+}
+
+fn failure(what: &str, error: kube::Error) -> Failure {
+    let what = what.to_owned();
+    let (code, message) = match &error {
+        kube::Error::Api(status) => (status.code, status.message.clone()),
+        _ => (0, String::new()),
+    };
+    match StatusCode::from_u16(code) {
+        Ok(StatusCode::FORBIDDEN) => Failure::Forbidden { what, message },
+        Ok(StatusCode::NOT_FOUND) => Failure::NotFound { what, message },
+        _ => Failure::Api {
+            what,
+            source: Box::new(error),
+        },
+    }
+}

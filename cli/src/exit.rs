@@ -1,0 +1,10 @@
+//! Exit codes, for scripts. `--help` and docs/operations.md list them.
+
+/// Something could not be read or written, or is not there.
+pub(crate) const FAILED: u8 = 1;
+/// The command line is wrong.
+pub(crate) const USAGE: u8 = 2;
+/// The role does not move: it cannot, or the leader has refused.
+pub(crate) const REFUSED: u8 = 3;
+/// It was not seen to have moved within the timeout.
+pub(crate) const LATE: u8 = 4;

@@ -1,0 +1,62 @@
+//! Why a command did not do what was asked, and what to do about it.
+
+use crate::exit;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
+    #[error("read the kubeconfig: {0}; --kubeconfig and --context choose another")]
+    Kubeconfig(#[source] kube::config::KubeconfigError),
+    #[error("make a client from the kubeconfig: {0}")]
+    Client(#[source] Box<kube::Error>),
+    #[error("{what}: make the request: {source}")]
+    Request {
+        what: String,
+        #[source]
+        source: http::Error,
+    },
+    #[error("{what}: no answer within {waited_ms} ms; --request-timeout allows more")]
+    Late { what: String, waited_ms: u128 },
+    #[error("{what}: you may not: {message}; ask whoever runs the cluster for that right")]
+    Forbidden { what: String, message: String },
+    #[error("{what}: it is not there: {message}")]
+    NotFound { what: String, message: String },
+    #[error("{what}: {source}; `kubectl cluster-info` shows whether the cluster can be reached")]
+    Api {
+        what: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("no group {group} in namespace {namespace}{hint}")]
+    NoGroup {
+        group: String,
+        namespace: String,
+        hint: String,
+    },
+    #[error("write the output: {0}")]
+    Output(String),
+    #[error("the role stays where it is: {0}")]
+    Refused(String),
+    #[error(
+        "not done within {waited_s} s: {waiting_for}; the request stands, and \
+             `kubectl active-passive status {group}` shows what became of it"
+    )]
+    NotDone {
+        group: String,
+        waited_s: u64,
+        waiting_for: String,
+    },
+}
+
+impl Failure {
+    /// How the program ends.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => exit::REFUSED,
+            Self::NotDone { .. } => exit::LATE,
+            _ => exit::FAILED,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The kubectl plugin `kubectl active-passive`.
+//!
+//! ```text
+//! arguments ──▶ connect ──▶ gather: one LIST a kind ──▶ Group (pure) ──▶ text, JSON or YAML
+//!                              │
+//!                              └──▶ a command that asks: one PATCH of the Lease, then look again
+//! ```
+//!
+//! Each command has a file of its own: what it reads and writes. What it says follows from the
+//! objects and the time alone (`group`, `doubts`, `status`, `moves`), which tests hold against kept
+//! output. Absent from it: any write but of the two annotations of a Lease that people may set.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod age;
+mod args;
+mod connect;
+mod doubts;
+mod exit;
+mod failure;
+mod follow;
+mod gather;
+mod group;
+mod history;
+mod lease;
+mod list;
+mod output;
+mod pause;
+mod report;
+mod service;
+mod status;
+mod switchover;
+mod table;
+
+use args::{Args, Command};
+use clap::Parser;
+use failure::Failure;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Runs one command and says how it ended.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(asked) => {
+            // Help and version are no errors; where they cannot be written, nobody reads them.
+            asked.print().ok();
+            return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(exit::USAGE));
+        }
+    };
+    match execute(&args) {
+        Ok(text) => {
+            // `| head` ends the pipe: no reason to complain.
+            std::io::stdout().write_all(text.as_bytes()).ok();
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let message = format!("error: {failure}\n");
+            std::io::stderr().write_all(message.as_bytes()).ok();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn execute(args: &Args) -> Result<String, Failure> {
+    // One provider in the whole program; a second call finds it there.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(async {
+        let cluster = connect::connect(&args.common).await?;
+        match &args.command {
+            Command::Status(args) => status::run(&cluster, args).await,
+            Command::Switchover(args) => switchover::run(&cluster, args).await,
+            Command::History(args) => history::run(&cluster, args).await,
+            Command::Pause(args) => pause::run(&cluster, args, true).await,
+            Command::Resume(args) => pause::run(&cluster, args, false).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! All groups, a line each.
+
+use crate::age::{since_s, span, took};
+use crate::doubts::doubts;
+use crate::group::Group;
+use crate::lease::Lease;
+use crate::table::Table;
+use k8s_openapi::jiff::Timestamp;
+
+/// Which columns a table has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns {
+    pub(crate) namespace: bool,
+    pub(crate) wide: bool,
+}
+
+const TITLES: [&str; 9] = [
+    "GROUP",
+    "ACTIVE",
+    "SINCE",
+    "TERM",
+    "READY",
+    "SUCCESSORS",
+    "LEASE",
+    "LAST MOVE",
+    "WARNINGS",
+];
+const WIDE_TITLES: [&str; 3] = ["NODE", "OWNER", "SERVICES"];
+
+/// The table.
+pub(crate) fn text(groups: &[Group], columns: Columns, now: Timestamp) -> String {
+    let mut titles = Vec::new();
+    titles.extend(columns.namespace.then_some("NAMESPACE"));
+    titles.extend(TITLES);
+    titles.extend(WIDE_TITLES.into_iter().filter(|_| columns.wide));
+    let mut table = Table::new(&titles);
+    for group in groups {
+        let mut cells = Vec::new();
+        cells.extend(columns.namespace.then(|| group.namespace.clone()));
+        cells.extend(line(group, now));
+        if columns.wide {
+            cells.extend(wide(group));
+        }
+        table.line(cells);
+    }
+    table.text()
+}
+
+/// One group as its name and the kind that carries its state: `kubectl get` takes it.
+pub(crate) fn resource(group: &Group) -> String {
+    format!("lease.coordination.k8s.io/{}\n", group.name)
+}
+
+fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
+    let lease = group.lease.as_ref();
+    let holder = lease.and_then(Lease::holder);
+    let since = lease.filter(|_| holder.is_some());
+    let since = since_s(now, since.and_then(Lease::acquired_at));
+    let left = match group.lease_left_s(now) {
+        Some(left_s) if left_s < 0 => "expired".to_owned(),
+        Some(left_s) => span(left_s.unsigned_abs()),
+        None => String::new(),
+    };
+    let last_move = group.last_move().map(|entry| match entry.duration_ms {
+        Some(ms) => format!("{} {}", entry.kind, took(ms)),
+        None => entry.kind,
+    });
+    let codes: Vec<&str> = doubts(group, now)
+        .into_iter()
+        .map(|doubt| doubt.code)
+        .collect();
+    [
+        group.name.clone(),
+        holder.unwrap_or_default(),
+        since.map(span).unwrap_or_default(),
+        lease
+            .map(|lease| lease.term().to_string())
+            .unwrap_or_default(),
+        format!("{}/{}", group.ready(), group.members.len()),
+        group.successors().count().to_string(),
+        left,
+        last_move.unwrap_or_default(),
+        codes.join(","),
+    ]
+}
+
+fn wide(group: &Group) -> [String; WIDE_TITLES.len()] {
+    let node = group.holder().and_then(|holder| holder.node.clone());
+    let owner = group.lease.as_ref().and_then(Lease::owner);
+    let services: Vec<&str> = group
+        .services
+        .iter()
+        .map(|service| service.metadata.name.as_str())
+        .collect();
+    [
+        node.unwrap_or_default(),
+        owner.unwrap_or_default().to_owned(),
+        services.join(","),
+    ]
+}

@@ -1,0 +1,17 @@
+//! What programs read.
+
+use crate::args::Data;
+use crate::failure::Failure;
+use serde::Serialize;
+
+/// `value` in this format.
+pub(crate) fn data(value: &impl Serialize, format: Data) -> Result<String, Failure> {
+    match format {
+        Data::Json => serde_json::to_string_pretty(value)
+            .map(|text| text + "\n")
+            .map_err(|error| Failure::Output(error.to_string())),
+        Data::Yaml => {
+            serde_saphyr::to_string(value).map_err(|error| Failure::Output(error.to_string()))
+        }
+    }
+}

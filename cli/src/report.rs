@@ -1,0 +1,130 @@
+//! Groups as JSON and YAML show them. Names and meanings stay; new ones may be added.
+
+use crate::doubts::{Doubt, doubts};
+use crate::group::{Group, Member};
+use crate::lease::Lease;
+use crate::service::Service;
+use common::history::Entry;
+use election::{Ineligible, RoleLabel};
+use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+
+/// Several groups.
+#[derive(Debug, Serialize)]
+pub(crate) struct Groups {
+    groups: Vec<GroupReport>,
+}
+
+/// One group.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupReport {
+    namespace: String,
+    group: String,
+    /// Name of the pod that holds the Lease; null if nobody does.
+    active: Option<String>,
+    term: Option<u64>,
+    /// RFC 3339.
+    since: Option<String>,
+    /// Negative once it has expired.
+    lease_left_s: Option<i64>,
+    lease_duration_s: Option<u64>,
+    owner: Option<String>,
+    paused: bool,
+    switchover: Option<String>,
+    pods: Vec<PodReport>,
+    services: Vec<ServiceReport>,
+    history: Vec<Entry>,
+    warnings: Vec<Doubt>,
+}
+
+#[derive(Debug, Serialize)]
+struct PodReport {
+    pod: String,
+    uid: String,
+    /// As labelled; null if the label says neither.
+    role: Option<&'static str>,
+    ready: bool,
+    eligible: bool,
+    /// Why it is not eligible; null if it is.
+    reason: Option<&'static str>,
+    node: Option<String>,
+    revision: String,
+    priority: i32,
+    sidecar_version: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceReport {
+    service: String,
+    address: Option<String>,
+    /// Name of the pod that it sends traffic to; its uid where that is gone; null: not one pod.
+    routes_to: Option<String>,
+}
+
+impl Groups {
+    pub(crate) fn new(groups: &[Group], now: Timestamp) -> Self {
+        let groups = groups.iter().map(|group| GroupReport::new(group, now));
+        Self {
+            groups: groups.collect(),
+        }
+    }
+}
+
+impl GroupReport {
+    pub(crate) fn new(group: &Group, now: Timestamp) -> Self {
+        let lease = group.lease.as_ref();
+        let owned = |text: &str| text.to_owned();
+        Self {
+            namespace: group.namespace.clone(),
+            group: group.name.clone(),
+            active: lease.and_then(Lease::holder),
+            term: lease.map(Lease::term),
+            since: lease
+                .filter(|lease| lease.holder().is_some())
+                .and_then(Lease::acquired_at)
+                .map(|at| at.to_string()),
+            lease_left_s: group.lease_left_s(now),
+            lease_duration_s: lease.map(Lease::duration_s),
+            owner: lease.and_then(Lease::owner).map(owned),
+            paused: lease.is_some_and(Lease::is_paused),
+            switchover: lease.and_then(Lease::switchover).map(owned),
+            pods: group.members.iter().map(pod).collect(),
+            services: group.services.iter().map(|it| service(group, it)).collect(),
+            history: lease.map(Lease::history).unwrap_or_default(),
+            warnings: doubts(group, now),
+        }
+    }
+}
+
+fn pod(member: &Member) -> PodReport {
+    PodReport {
+        pod: member.name().to_owned(),
+        uid: member.meta.uid.clone(),
+        role: role(member.role),
+        ready: member.ready,
+        eligible: member.ineligible.is_none(),
+        reason: member.ineligible.map(Ineligible::as_str),
+        node: member.node.clone(),
+        revision: member.revision.clone(),
+        priority: member.priority,
+        sidecar_version: member.version.clone(),
+    }
+}
+
+/// The label in one word; `None` if it says neither.
+pub(crate) fn role(label: RoleLabel) -> Option<&'static str> {
+    match label {
+        RoleLabel::Active => Some("active"),
+        RoleLabel::Passive => Some("passive"),
+        RoleLabel::Other => None,
+    }
+}
+
+fn service(group: &Group, service: &Service) -> ServiceReport {
+    let selected = service.selected().map(|uid| group.pod_name(uid).to_owned());
+    ServiceReport {
+        service: service.metadata.name.clone(),
+        address: service.address().map(str::to_owned),
+        routes_to: selected,
+    }
+}

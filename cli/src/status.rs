@@ -1,0 +1,201 @@
+//! `status`: all groups a line each, or one group in depth.
+
+use crate::age::{since_s, span, took};
+use crate::args::{Data, Format, StatusArgs};
+use crate::connect::Cluster;
+use crate::doubts::doubts;
+use crate::failure::Failure;
+use crate::gather::{Gathered, gather, group};
+use crate::group::{Group, Member};
+use crate::lease::Lease;
+use crate::list::{self, Columns};
+use crate::output::data;
+use crate::report::{GroupReport, Groups, role};
+use crate::table::Table;
+use common::contract::NO_POD;
+use election::Ineligible;
+use k8s_openapi::jiff::Timestamp;
+
+/// Runs it.
+pub(crate) async fn run(cluster: &Cluster, args: &StatusArgs) -> Result<String, Failure> {
+    match &args.group {
+        Some(name) => {
+            let (group, unseen) = group(cluster, name).await?;
+            let text = one(&group, args.output, Timestamp::now())?;
+            Ok(with_unseen(text, &unseen, args.output))
+        }
+        None => {
+            let namespace = Some(cluster.namespace.as_str()).filter(|_| !args.all_namespaces);
+            let Gathered { groups, unseen } = gather(cluster, namespace).await?;
+            let text = all(&groups, namespace, args.output, Timestamp::now())?;
+            Ok(with_unseen(text, &unseen, args.output))
+        }
+    }
+}
+
+/// What may not be seen is said to people; programs see the gaps.
+fn with_unseen(mut text: String, unseen: &[String], format: Option<Format>) -> String {
+    if matches!(format, None | Some(Format::Wide)) {
+        for line in unseen {
+            text.push_str(&format!("note: {line}\n"));
+        }
+    }
+    text
+}
+
+/// All groups of a namespace, or of all.
+pub(crate) fn all(
+    groups: &[Group],
+    namespace: Option<&str>,
+    format: Option<Format>,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    match format {
+        Some(Format::Json) => data(&Groups::new(groups, now), Data::Json),
+        Some(Format::Yaml) => data(&Groups::new(groups, now), Data::Yaml),
+        Some(Format::Name) => Ok(groups.iter().map(list::resource).collect()),
+        None | Some(Format::Wide) if groups.is_empty() => Ok(match namespace {
+            Some(name) => format!(
+                "no groups in namespace {name}; -A shows all, and docs/annotations.md how to make \
+                 one\n"
+            ),
+            None => "no groups; docs/annotations.md says how to make one\n".to_owned(),
+        }),
+        None | Some(Format::Wide) => {
+            let columns = Columns {
+                namespace: namespace.is_none(),
+                wide: format == Some(Format::Wide),
+            };
+            Ok(list::text(groups, columns, now))
+        }
+    }
+}
+
+/// One group.
+pub(crate) fn one(
+    group: &Group,
+    format: Option<Format>,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    match format {
+        Some(Format::Json) => data(&GroupReport::new(group, now), Data::Json),
+        Some(Format::Yaml) => data(&GroupReport::new(group, now), Data::Yaml),
+        Some(Format::Name) => Ok(list::resource(group)),
+        None | Some(Format::Wide) => Ok(in_depth(group, format == Some(Format::Wide), now)),
+    }
+}
+
+fn in_depth(group: &Group, wide: bool, now: Timestamp) -> String {
+    let mut text = String::new();
+    for (title, value) in facts(group, now) {
+        text.push_str(&format!("{title:<12}{value}\n"));
+    }
+    if !group.members.is_empty() {
+        text.push('\n');
+        text.push_str(&pods(group, wide, now));
+    }
+    let doubts = doubts(group, now);
+    if !doubts.is_empty() {
+        text.push_str("\nWarnings:\n");
+    }
+    for doubt in doubts {
+        text.push_str(&format!("  {}: {}\n", doubt.code, doubt.text));
+    }
+    text
+}
+
+fn facts(group: &Group, now: Timestamp) -> Vec<(&'static str, String)> {
+    let lease = group.lease.as_ref();
+    let mut facts = vec![
+        (
+            "Group:",
+            format!("{} in namespace {}", group.name, group.namespace),
+        ),
+        ("Active:", active(group, now)),
+    ];
+    if let (Some(lease), Some(left_s)) = (lease, group.lease_left_s(now)) {
+        let of = span(lease.duration_s());
+        let left = match left_s {
+            0.. => format!("{} left of {of}", span(left_s.unsigned_abs())),
+            _ => format!("{of}, expired {} ago", span(left_s.unsigned_abs())),
+        };
+        facts.push(("Lease:", left));
+    }
+    if let Some(entry) = group.last_move() {
+        let at = entry.at.parse().ok();
+        let ago = since_s(now, at).map(|s| format!(", {} ago", span(s)));
+        let took = entry.duration_ms.map(|ms| format!(", took {}", took(ms)));
+        let (ago, took) = (ago.unwrap_or_default(), took.unwrap_or_default());
+        facts.push((
+            "Last move:",
+            format!("to {}: {}{took}{ago}", entry.pod, entry.kind),
+        ));
+    }
+    if let Some(owner) = lease.and_then(Lease::owner) {
+        facts.push(("Workload:", owner.to_owned()));
+    }
+    for service in &group.services {
+        let name = &service.metadata.name;
+        let routes = match service.selected() {
+            _ if !service.has_selector() => "has no selector: it is left alone".to_owned(),
+            None => "sends traffic to every pod that it selects".to_owned(),
+            Some(NO_POD) => "sends traffic to nobody".to_owned(),
+            Some(uid) => format!("sends traffic to {}", group.pod_name(uid)),
+        };
+        facts.push(("Service:", format!("{name} {routes}")));
+    }
+    facts
+}
+
+fn active(group: &Group, now: Timestamp) -> String {
+    let Some(lease) = &group.lease else {
+        return "nobody".to_owned();
+    };
+    let Some(holder) = lease.holder() else {
+        return format!("nobody (term {})", lease.term());
+    };
+    let node = group.holder().and_then(|member| member.node.as_deref());
+    let on = node.map(|node| format!(" on {node}")).unwrap_or_default();
+    let since = since_s(now, lease.acquired_at());
+    let since = since.map(|s| format!(", for {}", span(s)));
+    let since = since.unwrap_or_default();
+    format!("{holder}{on}{since} (term {})", lease.term())
+}
+
+fn pods(group: &Group, wide: bool, now: Timestamp) -> String {
+    let mut titles = vec!["POD", "ROLE", "READY", "NODE", "AGE", "CAN BECOME ACTIVE"];
+    if wide {
+        titles.extend(["PRIORITY", "REVISION", "SIDECAR"]);
+    }
+    let mut table = Table::new(&titles);
+    for member in &group.members {
+        let mut cells = vec![
+            member.name().to_owned(),
+            role(member.role).unwrap_or_default().to_owned(),
+            if member.ready { "yes" } else { "no" }.to_owned(),
+            member.node.clone().unwrap_or_default(),
+            since_s(now, member.created_at)
+                .map(span)
+                .unwrap_or_default(),
+            can_become_active(group, member),
+        ];
+        if wide {
+            cells.push(member.priority.to_string());
+            cells.push(member.revision.clone());
+            cells.push(member.version.clone().unwrap_or_default());
+        }
+        table.line(cells);
+    }
+    table.text()
+}
+
+fn can_become_active(group: &Group, member: &Member) -> String {
+    let holds = group
+        .holder()
+        .is_some_and(|holder| holder.meta.uid == member.meta.uid);
+    match member.ineligible.map(Ineligible::as_str) {
+        None if holds => "is".to_owned(),
+        None => "yes".to_owned(),
+        Some(why) => format!("no: {why}"),
+    }
+}
