@@ -82,6 +82,10 @@ impl Elector {
     /// The others first, then the own label, then traffic: never two. A stage that is not done
     /// holds the next one back.
     fn lead_exclusive(&self, agenda: &mut Agenda, own: &PodView, term: u64) -> Option<Action> {
+        if !self.group.services_listed {
+            // One of them may point elsewhere.
+            return None;
+        }
         // Each Service is written in this term, also one that seems to point nowhere: the view may
         // be late, and the write is conditional on it. From then on no earlier leader can write it.
         let foreign = |service: &ServiceView| {

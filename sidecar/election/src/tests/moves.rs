@@ -138,3 +138,26 @@ fn exclusive_hands_nothing_over_while_a_write_of_its_own_label_has_no_answer() {
     let next = bench.last.request.clone().unwrap().action;
     assert!(matches!(next, Action::ReadPod { .. }), "{next:?}");
 }
+
+#[test]
+fn exclusive_labels_itself_only_once_it_knows_the_services() {
+    let mut elector = Elector::new(params("a", Handover::Exclusive));
+    let _ = elector.step(at(0), Input::PodsListed(vec![pod("a")]));
+    let step = elector.step(at(0), Input::LeaseAbsent(Version(1)));
+    let request = step.request.unwrap();
+    let lease = LeaseView {
+        version: Version(2),
+        record: Record {
+            holder: Some("a_uid-a".to_owned()),
+            term: 1,
+            duration_ms: LD_MS,
+            ..Record::default()
+        },
+    };
+    let done = Input::Done(request.id, Outcome::Lease(lease));
+    let step = elector.step(at(5), done);
+    assert_eq!(step.standing.role, Role::Leader);
+    assert_eq!(step.request, None, "a Service may point at another pod");
+    let step = elector.step(at(9), Input::ServicesListed(Vec::new()));
+    assert!(matches!(step.request.unwrap().action, Action::WritePod(_)));
+}
