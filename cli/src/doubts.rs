@@ -3,7 +3,7 @@
 use crate::age::span;
 use crate::group::Group;
 use crate::lease::Lease;
-use common::contract::NO_POD;
+use crate::service::Route;
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ fn of_lease(group: &Group, now: Timestamp) -> Vec<Doubt> {
     }
     if lease.is_paused() {
         let text = format!(
-            "paused: nobody is promoted, also when the active pod fails; \
+            "nobody is promoted, also when the active pod fails; \
              `kubectl active-passive resume {name}` ends that"
         );
         doubts.push(doubt("Paused", text));
@@ -131,19 +131,15 @@ fn of_pods(group: &Group) -> Vec<Doubt> {
 fn of_services(group: &Group) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let holder = group.holder();
-    for service in group.services.iter().filter(|it| it.has_selector()) {
+    let followed = group.services.iter();
+    for service in followed.filter(|it| it.route() != Route::Untouched) {
         let name = &service.metadata.name;
-        let selected = service.selected();
         if let Some(holder) = holder
-            && selected != Some(holder.meta.uid.as_str())
+            && service.route() != Route::Pod(&holder.meta.uid)
         {
-            let to = match selected {
-                None => "every pod that it selects".to_owned(),
-                Some(NO_POD) => "nobody".to_owned(),
-                Some(uid) => group.pod_name(uid).to_owned(),
-            };
             let text = format!(
-                "Service {name} sends traffic to {to}, not to {}",
+                "Service {name} sends traffic to {}, not to {} alone",
+                to(group, service.route()),
                 holder.name()
             );
             doubts.push(doubt("Misrouted", text));
@@ -161,4 +157,14 @@ fn of_services(group: &Group) -> Vec<Doubt> {
         }
     }
     doubts
+}
+
+/// Where traffic goes, after "sends traffic to".
+pub(crate) fn to<'a>(group: &'a Group, route: Route<'a>) -> &'a str {
+    match route {
+        Route::Untouched => "whoever its endpoints name",
+        Route::Selector => "every pod that it selects",
+        Route::Nobody => "nobody",
+        Route::Pod(uid) => group.pod_name(uid),
+    }
 }

@@ -1,9 +1,9 @@
 //! What becomes of a switchover, as the objects show it. Pure.
 
-use crate::doubts::doubts;
+use crate::doubts::{doubts, to};
 use crate::group::Group;
 use crate::lease::Lease;
-use common::contract::NO_POD;
+use crate::service::Route;
 use election::Ineligible;
 use k8s_openapi::jiff::Timestamp;
 
@@ -135,17 +135,13 @@ pub(crate) fn progress(group: &Group, before: &Before) -> Progress {
         return waiting(format!("{holder} is not labelled active yet"));
     }
     let uid = lease.holder_uid().unwrap_or_default();
-    let late = group
-        .services
-        .iter()
-        .filter(|service| service.has_selector())
-        .find(|service| service.selected() != Some(uid.as_str()));
+    let mut followed = group.services.iter();
+    let late = followed.find(|service| match service.route() {
+        Route::Untouched => false,
+        route => route != Route::Pod(&uid),
+    });
     if let Some(service) = late {
-        let to = match service.selected() {
-            None | Some(NO_POD) => "nobody",
-            Some(uid) => group.pod_name(uid),
-        };
-        let name = &service.metadata.name;
+        let (name, to) = (&service.metadata.name, to(group, service.route()));
         return waiting(format!("Service {name} still sends traffic to {to}"));
     }
     Progress::Moved {
@@ -153,3 +149,6 @@ pub(crate) fn progress(group: &Group, before: &Before) -> Progress {
         took_ms: entry.and_then(|entry| entry.duration_ms),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_there_is_put_right() {
-        let names = ["web".to_owned(), "db".to_owned()];
+        let names = ["web".to_owned(), "database".to_owned()];
         assert_eq!(hint("wbe", &names), "; did you mean web?");
-        assert_eq!(hint("something", &names), "; there are web, db");
+        assert_eq!(hint("something", &names), "; there are web, database");
         assert!(hint("web", &[]).contains("status -A"));
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Columns {
     pub(crate) wide: bool,
 }
 
-const TITLES: [&str; 9] = [
+const TITLES: [&str; 8] = [
     "GROUP",
     "ACTIVE",
     "SINCE",
@@ -23,7 +23,6 @@ const TITLES: [&str; 9] = [
     "SUCCESSORS",
     "LEASE",
     "LAST MOVE",
-    "WARNINGS",
 ];
 const WIDE_TITLES: [&str; 3] = ["NODE", "OWNER", "SERVICES"];
 
@@ -33,6 +32,8 @@ pub(crate) fn text(groups: &[Group], columns: Columns, now: Timestamp) -> String
     titles.extend(columns.namespace.then_some("NAMESPACE"));
     titles.extend(TITLES);
     titles.extend(WIDE_TITLES.into_iter().filter(|_| columns.wide));
+    // The longest last.
+    titles.push("WARNINGS");
     let mut table = Table::new(&titles);
     for group in groups {
         let mut cells = Vec::new();
@@ -41,6 +42,7 @@ pub(crate) fn text(groups: &[Group], columns: Columns, now: Timestamp) -> String
         if columns.wide {
             cells.extend(wide(group));
         }
+        cells.push(warnings(group, now));
         table.line(cells);
     }
     table.text()
@@ -65,10 +67,6 @@ fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
         Some(ms) => format!("{} {}", entry.kind, took(ms)),
         None => entry.kind,
     });
-    let codes: Vec<&str> = doubts(group, now)
-        .into_iter()
-        .map(|doubt| doubt.code)
-        .collect();
     [
         group.name.clone(),
         holder.unwrap_or_default(),
@@ -80,8 +78,17 @@ fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
         group.successors().count().to_string(),
         left,
         last_move.unwrap_or_default(),
-        codes.join(","),
     ]
+}
+
+fn warnings(group: &Group, now: Timestamp) -> String {
+    let mut codes: Vec<&str> = doubts(group, now)
+        .into_iter()
+        .map(|doubt| doubt.code)
+        .collect();
+    // Several Services may have the same.
+    codes.dedup();
+    codes.join(",")
 }
 
 fn wide(group: &Group) -> [String; WIDE_TITLES.len()] {

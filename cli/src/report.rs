@@ -3,7 +3,7 @@
 use crate::doubts::{Doubt, doubts};
 use crate::group::{Group, Member};
 use crate::lease::Lease;
-use crate::service::Service;
+use crate::service::{Route, Service};
 use common::history::Entry;
 use election::{Ineligible, RoleLabel};
 use k8s_openapi::jiff::Timestamp;
@@ -56,7 +56,11 @@ struct PodReport {
 #[derive(Debug, Serialize)]
 struct ServiceReport {
     service: String,
+    /// ClusterIP; null for a headless one.
     address: Option<String>,
+    /// Where its traffic goes: `pod`, `nobody`, `selector` (to every pod that it selects), or
+    /// `untouched` (it has no selector).
+    routing: &'static str,
     /// Name of the pod that it sends traffic to; its uid where that is gone; null: not one pod.
     routes_to: Option<String>,
 }
@@ -121,10 +125,19 @@ pub(crate) fn role(label: RoleLabel) -> Option<&'static str> {
 }
 
 fn service(group: &Group, service: &Service) -> ServiceReport {
-    let selected = service.selected().map(|uid| group.pod_name(uid).to_owned());
+    let route = service.route();
     ServiceReport {
         service: service.metadata.name.clone(),
         address: service.address().map(str::to_owned),
-        routes_to: selected,
+        routing: match route {
+            Route::Untouched => "untouched",
+            Route::Selector => "selector",
+            Route::Nobody => "nobody",
+            Route::Pod(_) => "pod",
+        },
+        routes_to: match route {
+            Route::Pod(uid) => Some(group.pod_name(uid).to_owned()),
+            Route::Untouched | Route::Selector | Route::Nobody => None,
+        },
     }
 }

@@ -5,6 +5,9 @@ use common::objects::Meta;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// What stands for the ClusterIP of a headless Service.
+const HEADLESS: &str = "None";
+
 /// A Service, read from its JSON.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Service {
@@ -21,31 +24,46 @@ struct Spec {
     cluster_ip: Option<String>,
 }
 
+/// Where the traffic of a Service goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route<'a> {
+    /// It has no selector: it is left alone.
+    Untouched,
+    /// To every pod that it selects: nobody has pointed it anywhere.
+    Selector,
+    /// To nobody.
+    Nobody,
+    /// To the pod with this uid.
+    Pod(&'a str),
+}
+
 impl Service {
     /// The group that its traffic follows.
     pub(crate) fn group(&self) -> Option<&str> {
         self.metadata.annotation(contract::GROUP)
     }
 
-    /// Whether it has a selector: one without is left alone.
-    pub(crate) fn has_selector(&self) -> bool {
-        self.spec.selector.as_ref().is_some_and(|it| !it.is_empty())
-    }
-
     /// Whether it has no address of its own.
     pub(crate) fn is_headless(&self) -> bool {
-        self.address() == Some("None")
+        self.spec.cluster_ip.as_deref() == Some(HEADLESS)
     }
 
     /// Its ClusterIP.
     pub(crate) fn address(&self) -> Option<&str> {
-        self.spec.cluster_ip.as_deref().filter(|ip| !ip.is_empty())
+        let address = self.spec.cluster_ip.as_deref();
+        address.filter(|address| !address.is_empty() && *address != HEADLESS)
     }
 
-    /// uid of the pod that it selects; `None` where it selects by nothing of ours.
-    pub(crate) fn selected(&self) -> Option<&str> {
-        let selector = self.spec.selector.as_ref()?;
-        selector.get(contract::POD).map(String::as_str)
+    /// Where its traffic goes.
+    pub(crate) fn route(&self) -> Route<'_> {
+        match self.spec.selector.as_ref().filter(|it| !it.is_empty()) {
+            None => Route::Untouched,
+            Some(selector) => match selector.get(contract::POD).map(String::as_str) {
+                None => Route::Selector,
+                Some(contract::NO_POD) => Route::Nobody,
+                Some(uid) => Route::Pod(uid),
+            },
+        }
     }
 
     /// Whether what its user selects by leaves this pod out.

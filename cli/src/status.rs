@@ -3,7 +3,7 @@
 use crate::age::{since_s, span, took};
 use crate::args::{Data, Format, StatusArgs};
 use crate::connect::Cluster;
-use crate::doubts::doubts;
+use crate::doubts::{doubts, to};
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather, group};
 use crate::group::{Group, Member};
@@ -11,8 +11,8 @@ use crate::lease::Lease;
 use crate::list::{self, Columns};
 use crate::output::data;
 use crate::report::{GroupReport, Groups, role};
+use crate::service::Route;
 use crate::table::Table;
-use common::contract::NO_POD;
 use election::Ineligible;
 use k8s_openapi::jiff::Timestamp;
 
@@ -136,11 +136,9 @@ fn facts(group: &Group, now: Timestamp) -> Vec<(&'static str, String)> {
     }
     for service in &group.services {
         let name = &service.metadata.name;
-        let routes = match service.selected() {
-            _ if !service.has_selector() => "has no selector: it is left alone".to_owned(),
-            None => "sends traffic to every pod that it selects".to_owned(),
-            Some(NO_POD) => "sends traffic to nobody".to_owned(),
-            Some(uid) => format!("sends traffic to {}", group.pod_name(uid)),
+        let routes = match service.route() {
+            Route::Untouched => "has no selector: it is left alone".to_owned(),
+            route => format!("sends traffic to {}", to(group, route)),
         };
         facts.push(("Service:", format!("{name} {routes}")));
     }
@@ -154,6 +152,12 @@ fn active(group: &Group, now: Timestamp) -> String {
     let Some(holder) = lease.holder() else {
         return format!("nobody (term {})", lease.term());
     };
+    if group.lease_left_s(now).is_some_and(|left_s| left_s < 0) {
+        return format!(
+            "nobody: the Lease of {holder} has expired (term {})",
+            lease.term()
+        );
+    }
     let node = group.holder().and_then(|member| member.node.as_deref());
     let on = node.map(|node| format!(" on {node}")).unwrap_or_default();
     let since = since_s(now, lease.acquired_at());
