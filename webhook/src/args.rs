@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// Adds a sidecar to annotated pods, and gives each election group its account.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "active-passive-webhook", version)]
+// An overlay can add an argument, and hardly change one: the last one counts.
+#[command(name = "active-passive-webhook", version, args_override_self = true)]
 pub struct Args {
     /// Own namespace.
     #[arg(long, env = "POD_NAMESPACE")]
@@ -206,6 +207,17 @@ mod tests {
         assert_eq!(args.admin_listen.port(), WEBHOOK_ADMIN_PORT);
         assert_eq!(args.shutdown_delay, Duration::from_secs(10));
         assert_eq!(args.lives(), Lives::default());
+    }
+
+    #[test]
+    fn the_last_of_two_equal_arguments_counts() {
+        let line = [
+            "webhook",
+            "--namespace=a",
+            "--sidecar-image=default",
+            "--sidecar-image=overlay",
+        ];
+        assert_eq!(Args::try_parse_from(line).unwrap().sidecar_image, "overlay");
     }
 
     #[test]
