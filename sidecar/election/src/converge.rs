@@ -74,7 +74,8 @@ impl Elector {
         }
         let stages = [
             self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active),
-            self.strip_others(agenda, own, term, |_| true),
+            // A pod that is going away needs its role taken, not its term kept up to date.
+            self.strip_others(agenda, own, term, |pod| !pod.terminating),
         ];
         stages.into_iter().find_map(Change::due)
     }
@@ -220,10 +221,8 @@ impl Elector {
         which: impl Fn(&PodView) -> bool,
     ) -> Change {
         let mut waiting = false;
-        // A pod that is going away needs its role taken, not its term kept up to date.
-        let others = self.group.pods.values().filter(|pod| {
-            pod.uid != own.uid && which(pod) && (!pod.terminating || pod.role == RoleLabel::Active)
-        });
+        let others = self.group.pods.values();
+        let others = others.filter(|pod| pod.uid != own.uid && which(pod));
         for pod in others {
             match self.set_role(agenda, pod, PodRole::Passive, term) {
                 Change::None => {}
