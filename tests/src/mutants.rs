@@ -291,7 +291,7 @@ fn sim_verdict(output: &Output) -> Result<Verdict> {
 
 fn test_verdict(name: &str, output: &Output) -> Result<Verdict> {
     let text = String::from_utf8_lossy(&output.stdout);
-    if text.contains(&format!("test {name} ... FAILED")) {
+    if text.contains("test result: FAILED. 0 passed; 1 failed") {
         return Ok(Verdict::Caught(format!("test {name}")));
     }
     ensure!(
