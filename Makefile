@@ -2,7 +2,7 @@
 # Variables on the command line (make demo KEEP=1) reach the programs as their environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench sim mutants docs down
+.PHONY: help demo test bench sim model mutants docs down
 
 RUN := cargo run --quiet --locked --package tests --bin
 
@@ -31,6 +31,11 @@ bench: .cargo
 # SCENARIO=name SEED=7 shows one run, SEED=0..1000 plays many. Alone it lists the scenarios.
 sim: .cargo
 	@cargo run --quiet --locked --bin sim -- $(if $(SEEDS),$(SEEDS),$(SCENARIO) $(SEED))
+
+# Explore the model of the election: everything that can happen within each scope's bounds, in some
+# minutes. SCOPE=name explores one, and shows the shortest way to whatever is wrong.
+model: .cargo
+	@cargo run --quiet --locked --bin model -- $(or $(SCOPE),all)
 
 # Put each deliberate bug of tests/mutants in a copy of the project, and show what catches it.
 # ONLY=name tries those that match.

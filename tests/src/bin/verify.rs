@@ -72,17 +72,21 @@ fn main() -> Result<ExitCode> {
     }
     if wishes.want("simulation") {
         let sim = ["run", "--quiet", "--locked", "--bin", "sim", "--"];
-        counts += stage("simulation", || check(&[&sim[..], &[SIMULATED_RUNS]].concat()))?;
+        counts += stage("simulation", || {
+            check(&[&sim[..], &[SIMULATED_RUNS]].concat())
+        })?;
     }
-    let stages_only = ["format", "clippy", "simulation"]
+    if wishes.want("model") {
+        let model = ["run", "--quiet", "--locked", "--bin", "model", "--", "test"];
+        counts += stage("model", || check(&model))?;
+    }
+    let stages_only = ["format", "clippy", "simulation", "model"]
         .map(Some)
         .contains(&wishes.only.as_deref());
     if !stages_only {
         let filter: Vec<&str> = wishes.only.as_deref().into_iter().collect();
         let units = ["test", "--workspace", "--locked", "--no-fail-fast", "--"];
-        counts += stage("unit", || {
-            tests(&[&units[..], &filter].concat())
-        })?;
+        counts += stage("unit", || tests(&[&units[..], &filter].concat()))?;
         let real = ["test", "-p", "tests", "--test", "cluster", "--locked", "--"];
         let real = [&real[..], &filter].concat();
         counts += stage("real cluster", || cluster(&real))?;
