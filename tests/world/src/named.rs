@@ -211,6 +211,13 @@ pub(super) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "restore-unseen",
+        plan: |random| {
+            let (pods, bumped) = (random.pick(&[1, 3]), random.chance(500));
+            restore_unseen(pods, bumped)
+        },
+    },
+    Scenario {
         name: "service-joins",
         plan: |_| usual(Exclusive, Operation::EditService(ServiceEdit::Join)),
     },
@@ -427,6 +434,36 @@ fn restore(bumped: bool) -> Plan {
             vec![(0, Operation::Delete(Target::Leader))],
             vec![(0, Operation::Restore { down_ms, bumped })],
         ],
+    }
+}
+
+/// The leader's watches break right after a backup, so that it knows by answers alone what it has
+/// written since; then the backup is restored, and what watches show is what they showed last.
+fn restore_unseen(pods: usize, bumped: bool) -> Plan {
+    let mut settings = Settings::usual(Seamless);
+    settings.pods = pods;
+    settings.workload = Workload::Bare;
+    let target = Target::Leader;
+    let edit = Operation::EditRole {
+        target,
+        role: RoleLabel::Other,
+    };
+    let restore = Operation::Restore {
+        down_ms: 3_000,
+        bumped,
+    };
+    let mut operations = vec![(0, Operation::Backup), (20, edit), (12_000, restore)];
+    operations.extend(Kind::ALL.map(|kind| {
+        let blind = Operation::BreakWatch {
+            target,
+            kind,
+            for_ms: 11_000,
+        };
+        (50, blind)
+    }));
+    Plan {
+        settings,
+        bursts: vec![operations],
     }
 }
 

@@ -4,12 +4,12 @@
 //! It stands beside the first so that the seeds of that one go on meaning what they mean.
 
 use super::chaos::{accident, any_operation, for_ms, plan, target};
-use super::faults::{Operation, ServiceEdit};
+use super::faults::{Operation, ServiceEdit, Target, Weather};
 use super::random::Random;
-use super::scenario::{Scenario, Settings};
+use super::scenario::{Plan, Scenario, Settings};
 
 /// The scenarios of this module.
-pub(super) const ALL: [Scenario; 2] = [
+pub(super) const ALL: [Scenario; 3] = [
     Scenario {
         name: "storm",
         plan: |random| plan(random, operation),
@@ -17,6 +17,10 @@ pub(super) const ALL: [Scenario; 2] = [
     Scenario {
         name: "restored",
         plan: restored,
+    },
+    Scenario {
+        name: "flickering-service",
+        plan: flickering_service,
     },
 ];
 
@@ -46,8 +50,36 @@ fn operation(random: &mut Random, settings: &Settings) -> Operation {
     }
 }
 
+/// The role moves while somebody takes the annotation off a Service and puts it on again, faster
+/// than watches tell.
+fn flickering_service(random: &mut Random) -> Plan {
+    let mut plan = plan(random, any_operation);
+    plan.settings.services = plan.settings.services.max(1);
+    let weather = Weather {
+        watch_late_ms: random.pick(&[0, 100, 1_000]),
+        ..Weather::FAIR
+    };
+    let late = Operation::Weather {
+        target: None,
+        weather,
+        for_ms: 5_000,
+    };
+    let within_ms = random.pick(&[50, 1_000, 4_000]);
+    let mut burst = vec![
+        (0, late),
+        (random.between(0, 500), Operation::Delete(Target::Leader)),
+    ];
+    for _ in 0..random.between(1, 4) {
+        let for_ms = random.between(1, 60);
+        let flicker = Operation::EditService(ServiceEdit::Leave { for_ms });
+        burst.push((random.between(0, within_ms), flicker));
+    }
+    plan.bursts.push(burst);
+    plan
+}
+
 /// Some time after a backup, whatever has happened meanwhile, it is restored.
-fn restored(random: &mut Random) -> super::scenario::Plan {
+fn restored(random: &mut Random) -> Plan {
     let mut plan = plan(random, operation);
     let within_ms = plan.settings.lease_duration_ms * 2;
     let backup = (random.between(0, within_ms), Operation::Backup);

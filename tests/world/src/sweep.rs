@@ -13,12 +13,13 @@ use std::thread;
 const VIOLATIONS_MAX: usize = 50;
 
 /// The random scenarios, and the part of a hundred fresh runs that each has.
-pub const SHARES: [(&str, u64); 5] = [
-    ("chaos", 30),
+pub const SHARES: [(&str, u64); 6] = [
+    ("chaos", 25),
     ("storm", 30),
     ("everyday", 20),
     ("restored", 10),
     ("slow-then-silent", 10),
+    ("flickering-service", 5),
 ];
 
 /// What many runs have met.

@@ -393,6 +393,15 @@ fn a_restored_backup_is_put_right_within_a_lease() {
 }
 
 #[test]
+fn a_restored_backup_is_known_though_the_watch_shows_nothing_new() {
+    check("restore-unseen", |run| {
+        let (at_us, _) = mark(run, "restore");
+        let right_us = at_us + 3 * SECOND + 15 * SECOND + 15 * SECOND / DRIFT + SECOND;
+        assert!(run.leader_at(right_us).is_some());
+    });
+}
+
+#[test]
 fn a_service_that_joins_is_pointed_at_the_leader() {
     check("service-joins", |run| {
         stayed(run, "service joins");
@@ -441,6 +450,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("chaos", 2821, "a leader without object of its own waited for others' labels"),
     ("chaos", 5466, "the Lease was given away before Services were known"),
     ("chaos", 6137, "a second move began before the first was complete"),
+    ("chaos", 9783, "a Service left the group and came back within the lag of a watch"),
     ("chaos", 10964, "a late view of a Service was taken for its state"),
     ("chaos", 14764, "a new pod did not wait for a leader whose traces went away"),
     ("chaos", 27707, "a lost answer left it open whether the own label was on"),
