@@ -159,6 +159,12 @@ met! {
     Paused,
     /// A switchover was asked for.
     SwitchoverAsked,
+    /// A program of another kind wanted the Lease.
+    Foreigner,
+    /// It took the Lease.
+    ForeignerTook,
+    /// It renewed the Lease.
+    ForeignerRenewed,
     /// The world was quiet long enough for all to be in order.
     Quiet,
 }

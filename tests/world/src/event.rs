@@ -26,6 +26,8 @@ pub(super) enum Event {
     Kubelet(HostId, Stage),
     /// The workload's controller looks at its pods.
     Controller,
+    /// A program of another kind looks at the Lease.
+    Foreigner,
 }
 
 /// News for one sidecar.

@@ -39,6 +39,8 @@ pub enum Operation {
     StepWallClock { target: Target, by_s: i64 },
     /// The API server is down.
     Outage { for_ms: u64 },
+    /// A program that elects by client-go wants the Lease for a while, and frees it then or does not.
+    Foreigner { for_ms: u64, releases: bool },
     /// All objects are written down, for a later restore.
     Backup,
     /// The API server is down, and has the objects of the last backup when it is back. Versions

@@ -78,6 +78,8 @@ impl World {
             // See the module `restore`.
         } else if let (Some((uid, _)), Some(other)) = (&leader, other) {
             self.violate("I1", format!("{uid} and {other} both believe to lead"));
+        } else if let (Some((uid, _)), true) = (&leader, self.foreigner_leads()) {
+            self.violate("I1", format!("{uid} and a foreigner both believe to lead"));
         } else if let Some((uid, term)) = &leader {
             let first = self.memory.led.entry(*term).or_insert_with(|| uid.clone());
             if first != uid {

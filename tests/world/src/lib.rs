@@ -14,6 +14,7 @@ mod commits;
 mod coverage;
 mod event;
 mod faults;
+mod foreigner;
 mod host;
 mod invariants;
 mod kubelet;

@@ -33,6 +33,7 @@ impl World {
                 self.mark("outage", Met::Outage, None);
                 self.outage(*for_ms);
             }
+            Operation::Foreigner { for_ms, releases } => self.foreigner_starts(*for_ms, *releases),
             Operation::Backup => self.back_up(),
             Operation::Restore { down_ms, bumped } => self.restore(*down_ms, *bumped),
             Operation::Partition { which, for_ms } => self.partition(*which, *for_ms),

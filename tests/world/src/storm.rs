@@ -9,7 +9,7 @@ use super::random::Random;
 use super::scenario::{Plan, Scenario, Settings};
 
 /// The scenarios of this module.
-pub(super) const ALL: [Scenario; 3] = [
+pub(super) const ALL: [Scenario; 4] = [
     Scenario {
         name: "storm",
         plan: |random| plan(random, operation),
@@ -17,6 +17,10 @@ pub(super) const ALL: [Scenario; 3] = [
     Scenario {
         name: "restored",
         plan: restored,
+    },
+    Scenario {
+        name: "foreigner",
+        plan: foreigner,
     },
     Scenario {
         name: "flickering-service",
@@ -75,6 +79,20 @@ fn flickering_service(random: &mut Random) -> Plan {
         burst.push((random.between(0, within_ms), flicker));
     }
     plan.bursts.push(burst);
+    plan
+}
+
+/// A program that elects by client-go wants the same Lease while anything happens.
+fn foreigner(random: &mut Random) -> Plan {
+    let mut plan = plan(random, operation);
+    plan.settings.rules.fencing = false;
+    for burst in &mut plan.bursts {
+        let foreigner = Operation::Foreigner {
+            for_ms: random.between(1_000, 90_000),
+            releases: random.chance(500),
+        };
+        burst.push((random.between(0, 10_000), foreigner));
+    }
     plan
 }
 

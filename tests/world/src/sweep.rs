@@ -13,11 +13,12 @@ use std::thread;
 const VIOLATIONS_MAX: usize = 50;
 
 /// The random scenarios, and the part of a hundred fresh runs that each has.
-pub const SHARES: [(&str, u64); 6] = [
+pub const SHARES: [(&str, u64); 7] = [
     ("chaos", 25),
-    ("storm", 30),
+    ("storm", 25),
     ("everyday", 20),
     ("restored", 10),
+    ("foreigner", 5),
     ("slow-then-silent", 10),
     ("flickering-service", 5),
 ];

@@ -5,6 +5,7 @@ use super::clock::{Clock, MS, SECOND};
 use super::coverage::Met;
 use super::event::{Event, HostId, News, Queue, Stage};
 use super::faults::{Operation, Weather};
+use super::foreigner::Foreigner;
 use super::host::{self, Host};
 use super::invariants::Memory;
 use super::log::{self, Log};
@@ -37,6 +38,8 @@ pub struct World {
     pub(super) weather: Vec<(u64, Option<HostId>, Weather)>,
     pub(super) outage_until_us: u64,
     pub(super) lose_next: Option<(LeaseWriteKind, bool)>,
+    /// Another program that wants the Lease.
+    pub(super) foreigner: Option<Foreigner>,
     /// What a restore goes back to.
     pub(super) backup: Option<Api>,
     /// Revision of the template.
@@ -109,6 +112,7 @@ impl World {
             weather: Vec::new(),
             outage_until_us: 0,
             lose_next: None,
+            foreigner: None,
             backup: None,
             revision: 1,
             faulty_until_us: 0,
@@ -163,6 +167,7 @@ impl World {
             Event::Relist(host, kind, epoch) => self.relist(host, kind, epoch),
             Event::Kubelet(host, stage) => self.kubelet(host, stage),
             Event::Controller => self.controller(),
+            Event::Foreigner => self.foreigner_looks(),
         }
     }
 
