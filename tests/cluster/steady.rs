@@ -19,6 +19,8 @@ const COUNTED_S: u64 = 30;
 /// Most writes of the Lease in that time: 0.25 a second.
 const LEASE_WRITES_MAX: usize = 7;
 const SIDECAR_RSS_KB_MAX: u64 = 8_000;
+/// CPU time of a sidecar in that time, milliseconds: a thousandth of a core.
+const SIDECAR_CPU_MS_MAX: u64 = COUNTED_S;
 const WEBHOOK_RSS_KB_MAX: u64 = 20_000;
 const SIDECAR_BINARY_BYTES_MAX: u64 = 6_000_000;
 const SIDECAR_ARCHIVE_BYTES_MAX: u64 = 3_000_000;
@@ -47,6 +49,11 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
     tokio::time::sleep(Duration::from_millis(WARM_UP_MS)).await;
     let mut audit = context.cluster.audit();
     audit.skip()?;
+    let sidecars = sidecars(context, &scene, &active.uid).await?;
+    let cpu_before_ms = sidecars
+        .iter()
+        .map(Sidecar::cpu_ms)
+        .collect::<Result<Vec<_>>>()?;
     tokio::time::sleep(Duration::from_secs(COUNTED_S)).await;
     let account = format!(
         "system:serviceaccount:{}:active-passive-group-web",
@@ -76,32 +83,65 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
         .filter(|event| event.verb != "watch")
         .collect();
     ensure!(asked.is_empty(), "asked in {COUNTED_S} s: {asked:#?}");
-    for pod in scene.pods().await? {
-        let uid = pod.metadata.uid.context("the pod has no uid")?;
-        let role = if uid == active.uid {
-            "leader"
-        } else {
-            "standby"
-        };
-        let kb = rss_kb(context, &uid, common::contract::CONTAINER).await?;
-        println!("sidecar of the {role}: {kb} kB resident");
+    for (sidecar, before_ms) in sidecars.iter().zip(cpu_before_ms) {
+        let (role, kb) = (sidecar.role, rss_kb(sidecar.pid)?);
+        let cpu_ms = sidecar.cpu_ms()? - before_ms;
+        println!("sidecar of the {role}: {kb} kB resident, {cpu_ms} ms of CPU in {COUNTED_S} s");
         ensure!(
             kb <= SIDECAR_RSS_KB_MAX,
             "the sidecar of the {role} holds {kb} kB"
         );
+        ensure!(
+            cpu_ms <= SIDECAR_CPU_MS_MAX,
+            "the sidecar of the {role} took {cpu_ms} ms of CPU in {COUNTED_S} s"
+        );
     }
     for pod in webhook_pods(context).await? {
-        let kb = rss_kb(context, &pod.metadata.uid.context("no uid")?, "webhook").await?;
+        let uid = pod.metadata.uid.context("no uid")?;
+        let kb = rss_kb(process(context, &uid, "webhook").await?)?;
         println!("webhook: {kb} kB resident");
         ensure!(kb <= WEBHOOK_RSS_KB_MAX, "the webhook holds {kb} kB");
     }
     Ok(())
 }
 
-/// Resident set of a container's process, kB, as smaps_rollup has it.
-async fn rss_kb(context: &Context<'_>, uid: &str, container: &str) -> Result<u64> {
+/// The process of a sidecar.
+struct Sidecar {
+    role: &'static str,
+    pid: i32,
+}
+
+impl Sidecar {
+    /// CPU time of all its threads so far, milliseconds, as the scheduler has counted it.
+    fn cpu_ms(&self) -> Result<u64> {
+        let mut sum_ns = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            let ran_ns = text.split_whitespace().next().context("no figure")?;
+            sum_ns += ran_ns.parse::<u64>()?;
+        }
+        Ok(sum_ns / 1_000_000)
+    }
+}
+
+async fn sidecars(context: &Context<'_>, scene: &Scene<'_>, active: &str) -> Result<Vec<Sidecar>> {
+    let mut sidecars = Vec::new();
+    for pod in scene.pods().await? {
+        let uid = pod.metadata.uid.context("the pod has no uid")?;
+        let role = if uid == active { "leader" } else { "standby" };
+        let pid = process(context, &uid, common::contract::CONTAINER).await?;
+        sidecars.push(Sidecar { role, pid });
+    }
+    Ok(sidecars)
+}
+
+async fn process(context: &Context<'_>, uid: &str, container: &str) -> Result<i32> {
     let pids = context.cluster.container_processes(uid, container).await?;
-    let pid = pids.first().context("the container does not run")?;
+    Ok(*pids.first().context("the container does not run")?)
+}
+
+/// Resident set of a process, kB, as smaps_rollup has it.
+fn rss_kb(pid: i32) -> Result<u64> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup
         .lines()
