@@ -1,7 +1,9 @@
 //! What must hold, checked after each event, in true time.
 //!
 //! - I1: at any instant at most one elector believes to lead, each by its own clock at that
-//!   instant; those that stand still or are cut off count. A term is led by one pod only.
+//!   instant; those that stand still or are cut off count, and so does a program that elects by
+//!   client-go. A term is led by one pod only. After a restored backup both hold again one lease
+//!   duration later, as does I2.
 //! - I2: only a pod whose elector leads is made active, by itself, within a request whose deadline
 //!   lies within its validity. In `exclusive`, no write of an elector makes a pod active, or points
 //!   a Service at it, while another pod is active or pointed at. In `seamless`, while no fault
@@ -9,12 +11,15 @@
 //!   at one that is gone, as long as a successor exists.
 //! - I3: the Lease is freed only after the own label is off; in `exclusive` it is given away only
 //!   after label and Services are off and, where the pod is being deleted and its elector knows,
-//!   after SIGTERM, which tells it that the app has stopped.
+//!   after SIGTERM, which tells it that the app has stopped. Who is on its way out, and knows, takes
+//!   and confirms no Lease.
 //! - I4: no write of an elector lowers the term of an object; every acquisition is a new term.
-//! - I5: in a steady state the leader renews every LD/3, and nobody asks anything else.
+//! - I5: in a steady state the leader renews every LD/3, and nobody asks anything else. Nobody ever
+//!   asks more than [`super::host::REQUESTS_MAX`] times in ten seconds.
 //! - I6: some time after the last fault and change ([`super::Settings::settle_ms`]) there is exactly
 //!   one leader, and labels, terms and Services all say so, if any pod is eligible; if none is, a
-//!   degraded pod leads. Where nothing is broken, no leader loses the role but by giving it away.
+//!   degraded pod leads. Where nothing is broken, no leader loses the role but by giving it away;
+//!   whatever is broken, no news makes a leader give up a term in which the Lease names it.
 //!
 //! What people wrote by hand counts as no elector's fault until an elector has written it anew.
 
