@@ -39,6 +39,17 @@ pub(crate) struct Common {
     /// Kubeconfig file; by default those of $KUBECONFIG, or ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// Act as this user, as far as you may
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub(crate) impersonate: Option<String>,
+    /// Act as a member of this group; may be repeated
+    #[arg(
+        long = "as-group",
+        global = true,
+        value_name = "GROUP",
+        requires = "impersonate"
+    )]
+    pub(crate) impersonate_groups: Vec<String>,
     /// Longest time for one request
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) request_timeout: Duration,
@@ -151,6 +162,7 @@ mod tests {
             "-n shop status",
             "status -A -o wide",
             "switchover web --to web-1 --wait --timeout 90s --context c",
+            "status --as jane --as-group dev --as-group ops",
             "pause web --kubeconfig f --request-timeout 500ms",
         ] {
             assert!(parsed(good).is_ok(), "{good}: {:?}", parsed(good));

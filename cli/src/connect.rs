@@ -43,6 +43,10 @@ pub(crate) async fn connect(common: &Common) -> Result<Cluster, Failure> {
     // Repeating is for whoever waits, and bounded by their timeout.
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT.min(common.request_timeout));
+    if let Some(user) = &common.impersonate {
+        config.auth_info.impersonate = Some(user.clone());
+        config.auth_info.impersonate_groups = Some(common.impersonate_groups.clone());
+    }
     let namespace = common.namespace.clone();
     let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).map_err(|error| Failure::Client(Box::new(error)))?;
