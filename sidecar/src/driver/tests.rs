@@ -1,3 +1,5 @@
+mod day;
+
 use super::*;
 use crate::events::{Event, Outbox};
 use crate::facts::Facts;
