@@ -183,6 +183,16 @@ impl Group {
         self.members.iter().filter(|member| member.is_active())
     }
 
+    /// Name of the pod that leads: the Lease's holder, or who is labelled where the Lease cannot be
+    /// seen.
+    pub(crate) fn leader(&self) -> Option<String> {
+        match &self.lease {
+            Some(lease) => lease.holder(),
+            None if self.sees.leases => None,
+            None => self.active().next().map(|member| member.name().to_owned()),
+        }
+    }
+
     /// The pod that holds the Lease.
     pub(crate) fn holder(&self) -> Option<&Member> {
         let uid = self.lease.as_ref()?.holder_uid()?;

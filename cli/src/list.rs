@@ -55,8 +55,8 @@ pub(crate) fn resource(group: &Group) -> String {
 
 fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
     let lease = group.lease.as_ref();
-    let holder = lease.and_then(Lease::holder);
-    let since = lease.filter(|_| holder.is_some());
+    let leader = group.leader();
+    let since = lease.filter(|_| leader.is_some());
     let since = since_s(now, since.and_then(Lease::acquired_at));
     let left = match group.lease_left_s(now) {
         Some(left_s) if left_s < 0 => "expired".to_owned(),
@@ -69,7 +69,7 @@ fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
     });
     [
         group.name.clone(),
-        holder.unwrap_or_default(),
+        leader.unwrap_or_default(),
         since.map(span).unwrap_or_default(),
         lease
             .map(|lease| lease.term().to_string())

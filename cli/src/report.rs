@@ -20,7 +20,8 @@ pub(crate) struct Groups {
 pub(crate) struct GroupReport {
     namespace: String,
     group: String,
-    /// Name of the pod that holds the Lease; null if nobody does.
+    /// Name of the pod that holds the Lease, or is labelled active where Leases cannot be seen; null
+    /// if there is none.
     active: Option<String>,
     term: Option<u64>,
     /// RFC 3339.
@@ -81,7 +82,7 @@ impl GroupReport {
         Self {
             namespace: group.namespace.clone(),
             group: group.name.clone(),
-            active: lease.and_then(Lease::holder),
+            active: group.leader(),
             term: lease.map(Lease::term),
             since: lease
                 .filter(|lease| lease.holder().is_some())

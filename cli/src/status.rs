@@ -147,7 +147,10 @@ fn facts(group: &Group, now: Timestamp) -> Vec<(&'static str, String)> {
 
 fn active(group: &Group, now: Timestamp) -> String {
     let Some(lease) = &group.lease else {
-        return "nobody".to_owned();
+        let labelled = group
+            .leader()
+            .map(|leader| format!("{leader}, by its label"));
+        return labelled.unwrap_or_else(|| "nobody".to_owned());
     };
     let Some(holder) = lease.holder() else {
         return format!("nobody (term {})", lease.term());

@@ -28,16 +28,17 @@ pub(crate) fn objects(case: &str) -> Vec<Value> {
 
 /// The groups that these objects make.
 pub(crate) fn groups_of(objects: &[Value]) -> Vec<Group> {
-    fn of<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Option<Vec<T>> {
-        let objects = objects.iter().filter(|object| object["kind"] == kind);
-        let read = |object: &Value| serde_json::from_value(object.clone()).unwrap();
-        Some(objects.map(read).collect())
-    }
     groups(Seen {
         leases: of(objects, "Lease"),
         pods: of(objects, "Pod"),
         services: of(objects, "Service"),
     })
+}
+
+fn of<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Option<Vec<T>> {
+    let objects = objects.iter().filter(|object| object["kind"] == kind);
+    let read = |object: &Value| serde_json::from_value(object.clone()).unwrap();
+    Some(objects.map(read).collect())
 }
 
 /// What each command says about the objects of a case.
@@ -103,18 +104,26 @@ fn formats_for_programs_agree() {
 /// Who may not list pods or Services is not told that there are none.
 #[test]
 fn what_may_not_be_seen_raises_no_doubt() {
-    let lease = |object: &&Value| object["kind"] == "Lease";
-    let leases: Vec<Value> = objects("settled").iter().filter(lease).cloned().collect();
-    let read = |object: &Value| serde_json::from_value(object.clone()).unwrap();
-    let seen = Seen {
-        leases: Some(leases.iter().map(read).collect()),
+    let objects = objects("settled");
+    let leases_only = groups(Seen {
+        leases: of(&objects, "Lease"),
         ..Seen::default()
-    };
-    let groups = groups(seen);
-    assert_eq!(crate::doubts::doubts(&groups[0], now()), []);
-    let text = status::one(&groups[0], None, now()).unwrap();
-    assert!(
-        text.contains("Active:     web-3, for 3m21s (term 3)\n"),
-        "{text}"
-    );
+    });
+    let pods_only = groups(Seen {
+        pods: of(&objects, "Pod"),
+        ..Seen::default()
+    });
+    for (groups, active) in [
+        (leases_only, "Active:     web-3, for 3m21s (term 3)\n"),
+        (pods_only, "Active:     web-3, by its label\n"),
+    ] {
+        assert_eq!(crate::doubts::doubts(&groups[0], now()), []);
+        let text = status::one(&groups[0], None, now()).unwrap();
+        assert!(text.contains(active), "{text}");
+        let line = status::all(&groups, Some("shop"), None, now()).unwrap();
+        assert!(
+            line.lines().nth(1).unwrap().starts_with("web     web-3"),
+            "{line}"
+        );
+    }
 }

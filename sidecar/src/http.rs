@@ -179,7 +179,7 @@ async fn events(State(app): State<App>) -> Response {
             let (now, role) = {
                 let published = app.states.borrow_and_update();
                 let now = app.clock.now();
-                (now, (published.leads(now), published.standing.term))
+                (now, published.own_role(now))
             };
             if told != Some(role) {
                 let report = report::role(&app.states.borrow(), app.clock, &app.config);

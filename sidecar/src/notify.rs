@@ -91,12 +91,10 @@ pub(crate) async fn keep(
     }
 }
 
-/// Whether this pod is active, and in which term; `None` while that is not known yet.
-fn own_role(published: &Published, clock: Clock) -> Option<(bool, u64)> {
-    let leads = published.leads(clock.now());
-    // A passive pod has no term of its own: somebody else's is not its role change.
-    let role = (leads, if leads { published.standing.term } else { 0 });
-    (published.standing.role != election::Role::Starting).then_some(role)
+/// The own role; `None` while it is not known yet.
+fn own_role(published: &Published, clock: Clock) -> Option<(&'static str, u64)> {
+    let known = published.standing.role != election::Role::Starting;
+    known.then(|| published.own_role(clock.now()))
 }
 
 async fn tell(

@@ -77,6 +77,17 @@ impl Published {
         self.standing.role.leads() && now < self.standing.valid_until
     }
 
+    /// The own role and its term, which a passive pod has none of: that of somebody else's role is
+    /// no change of this one. What events and notifications tell changes of.
+    pub(crate) fn own_role(&self, now: Mono) -> (&'static str, u64) {
+        let term = if self.leads(now) {
+            self.standing.term
+        } else {
+            0
+        };
+        (self.role(now), term)
+    }
+
     /// How long the role is still valid, milliseconds; 0 without it.
     pub(crate) fn valid_for_ms(&self, now: Mono) -> u64 {
         if self.leads(now) {
