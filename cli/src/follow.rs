@@ -35,7 +35,7 @@ pub(crate) enum Progress {
     /// The request is gone and nothing has moved.
     Refused,
     /// The role and the Services have moved to this pod.
-    Moved { pod: String, took_ms: Option<u64> },
+    Moved(String),
 }
 
 /// Whether the role can move from its holder to `to`, or to anybody; otherwise why not.
@@ -144,10 +144,7 @@ pub(crate) fn progress(group: &Group, before: &Before) -> Progress {
         let (name, to) = (&service.metadata.name, to(group, service.route()));
         return waiting(format!("Service {name} still sends traffic to {to}"));
     }
-    Progress::Moved {
-        pod: holder,
-        took_ms: entry.and_then(|entry| entry.duration_ms),
-    }
+    Progress::Moved(holder)
 }
 
 #[cfg(test)]

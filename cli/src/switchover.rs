@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Time between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the Event with the reason is waited for once the leader has refused.
 const REASON_WAIT: Duration = Duration::from_secs(2);
 /// Reason of the Event that answers a switchover with no.
@@ -51,17 +51,14 @@ pub(crate) async fn run(cluster: &Cluster, args: &SwitchoverArgs) -> Result<Stri
         ));
     }
     let moved = follow(cluster, args, &from, asked_at).await?;
-    let Some((pod, took_ms)) = moved else {
+    let Some(pod) = moved else {
         let why = reason(cluster, name, &refused_before).await;
         return Err(Failure::Refused(why));
     };
-    let seen_after = took(millis(asked_at.elapsed()));
-    let handover = took_ms.map(|ms| format!(" in {}", took(ms)));
-    let handover = handover.unwrap_or_default();
+    let within = took(millis(asked_at.elapsed()));
     let before = &from.pod;
     Ok(format!(
-        "{pod} is active: the role moved from {before}{handover}, and all of it was done \
-         {seen_after} after it was asked for\n"
+        "{pod} is active: role and traffic moved from {before} within {within}\n"
     ))
 }
 
@@ -71,12 +68,12 @@ async fn follow(
     args: &SwitchoverArgs,
     before: &Before,
     asked_at: Instant,
-) -> Result<Option<(String, Option<u64>)>, Failure> {
+) -> Result<Option<String>, Failure> {
     let mut said = String::new();
     loop {
         let waiting_for = match group(cluster, &args.group).await {
             Ok((group, _)) => match progress(&group, before) {
-                Progress::Moved { pod, took_ms } => return Ok(Some((pod, took_ms))),
+                Progress::Moved(pod) => return Ok(Some(pod)),
                 Progress::Refused => return Ok(None),
                 Progress::Waiting(what) => what,
             },

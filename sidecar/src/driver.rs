@@ -79,7 +79,7 @@ impl Driver {
             }
             self.story.stands(step.standing, self.elector.holder());
             if in_flight.is_none() {
-                self.story.tell();
+                self.story.tell(now);
             }
             if end_at.is_some_and(|end_at| step.standing.finished || now >= end_at) {
                 return;

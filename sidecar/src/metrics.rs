@@ -106,7 +106,7 @@ impl Metrics {
         let moves = counts.moves.iter();
         page.histogram(
             "handover_duration_seconds",
-            "Time that the role took to come to this pod, by kind of the move",
+            "Time until the role had come here and was written everywhere, by kind of the move",
             moves.map(|(kind, moves)| (format!("kind=\"{}\"", kind.as_str()), moves)),
         );
         page.family(

@@ -39,6 +39,8 @@ pub(crate) struct Story {
     leads_in: Option<u64>,
     /// What was last told of that.
     told: bool,
+    /// The role has come here, and is being written everywhere.
+    arrival: Option<Arrival>,
     /// Why it does not lead any more.
     departure: Option<String>,
     services: BTreeMap<String, Told>,
@@ -55,6 +57,17 @@ struct Sent {
     action: Action,
     /// The pod that a switchover asks for.
     wanted: Option<String>,
+}
+
+/// How the role came here.
+struct Arrival {
+    lease: Reference,
+    term: u64,
+    /// When the Lease was taken or confirmed.
+    sent_at: Mono,
+    /// Why, and from the last sign of the last holder to that write, milliseconds; as far as known.
+    kind: Option<MoveKind>,
+    took_ms: Option<u64>,
 }
 
 /// What was told of a Service, and how often it was repaired since.
@@ -81,6 +94,7 @@ impl Story {
             sent: None,
             leads_in: None,
             told: false,
+            arrival: None,
             departure: None,
             services: BTreeMap::new(),
             warned: BTreeSet::new(),
@@ -123,7 +137,7 @@ impl Story {
                 if write.kind == LeaseWriteKind::Renew {
                     self.metrics.renewed(now.ms_since(sent.at));
                 }
-                self.lease_written(write, lease, sent.wanted.as_deref());
+                self.lease_written(&sent, write, lease);
             }
             (Action::WriteService(write), Outcome::Service(Some(view)), _) => {
                 self.service_written(now, write, view);
@@ -149,7 +163,10 @@ impl Story {
     }
 
     /// Nothing is in flight: says what there is to say.
-    pub(crate) fn tell(&mut self) {
+    pub(crate) fn tell(&mut self, now: Mono) {
+        if let Some(arrival) = self.arrival.take() {
+            self.tell_arrival(now, arrival);
+        }
         self.tell_own_role();
         if self.leads_in.is_some() {
             self.look_at_services();
@@ -185,61 +202,59 @@ impl Story {
         self.note(regarding, reason, note);
     }
 
-    fn lease_written(&mut self, write: &LeaseWrite, lease: &Lease, wanted: Option<&str>) {
-        let arrived = match write.history {
-            Some(HistoryNote::Taken { .. } | HistoryNote::Confirmed { .. }) => true,
-            Some(HistoryNote::Directed(_)) | None => false,
-        };
+    /// By now labels and Services are written as well: this is how long the move took for whoever
+    /// sends requests, but for the data plane.
+    fn tell_arrival(&mut self, now: Mono, arrival: Arrival) {
+        let (pod, term) = (&self.config.params.identity.name, arrival.term);
+        let mut note = format!("{pod} is active in term {term}");
+        if let Some(kind) = arrival.kind {
+            note.push_str(&format!(": {} ({}", because(kind), kind.as_str()));
+            if let Some(took_ms) = arrival.took_ms {
+                let took_ms = took_ms + now.ms_since(arrival.sent_at);
+                self.metrics.moved(kind, took_ms);
+                note.push_str(&format!(", {took_ms} ms"));
+            }
+            note.push(')');
+        }
+        self.note(arrival.lease, Reason::RoleMoved, note);
+    }
+
+    fn lease_written(&mut self, sent: &Sent, write: &LeaseWrite, lease: &Lease) {
         let regarding = Reference {
             api_version: "coordination.k8s.io/v1",
             kind: "Lease",
             name: self.config.group.to_string(),
             uid: uid(&lease.json).to_owned(),
         };
-        if arrived {
-            let note = self.arrival(write.term, &lease.json);
-            self.note(regarding.clone(), Reason::RoleMoved, note);
+        if let Some(HistoryNote::Taken { .. } | HistoryNote::Confirmed { .. }) = write.history {
+            let entries = annotation(&lease.json, contract::HISTORY).map(Entry::read);
+            let mut entries = entries.into_iter().flatten();
+            let entry = entries.rfind(|entry| entry.term == write.term);
+            let kind = entry.as_ref().map(|entry| entry.kind.as_str());
+            self.arrival = Some(Arrival {
+                lease: regarding.clone(),
+                term: write.term,
+                sent_at: sent.at,
+                kind: MoveKind::ALL
+                    .into_iter()
+                    .find(|it| Some(it.as_str()) == kind),
+                took_ms: entry.and_then(|entry| entry.duration_ms),
+            });
         }
-        if let Some(answer) = &write.answer {
-            let wanted = wanted.unwrap_or("another pod");
-            let (reason, note) = match (answer, &write.holder) {
-                (SwitchoverAnswer::Done, Some(next)) => (
-                    Reason::SwitchoverDone,
-                    format!("the role goes to {}, as asked", next.name),
-                ),
-                (SwitchoverAnswer::Done, None) => return,
-                (SwitchoverAnswer::Refused(refusal), _) => (
-                    Reason::SwitchoverRefused,
-                    format!("the role does not go to {wanted}: {refusal}"),
-                ),
-            };
-            self.note(regarding, reason, note);
-        }
-    }
-
-    /// How the role came here, as the Lease's history has it.
-    fn arrival(&self, term: u64, lease: &Value) -> String {
-        let entries = annotation(lease, contract::HISTORY).map(Entry::read);
-        let entry = entries
-            .into_iter()
-            .flatten()
-            .rfind(|entry| entry.term == term);
-        let kind = entry
-            .as_ref()
-            .and_then(|entry| MoveKind::ALL.into_iter().find(|k| k.as_str() == entry.kind));
-        let mut note = format!(
-            "{} is active in term {term}",
-            self.config.params.identity.name
-        );
-        if let Some(kind) = kind {
-            note.push_str(&format!(": {} ({}", because(kind), kind.as_str()));
-            if let Some(took_ms) = entry.and_then(|entry| entry.duration_ms) {
-                self.metrics.moved(kind, took_ms);
-                note.push_str(&format!(", {took_ms} ms"));
-            }
-            note.push(')');
-        }
-        note
+        let Some(answer) = &write.answer else { return };
+        let wanted = sent.wanted.as_deref().unwrap_or("another pod");
+        let (reason, note) = match (answer, &write.holder) {
+            (SwitchoverAnswer::Done, Some(next)) => (
+                Reason::SwitchoverDone,
+                format!("the role goes to {}, as asked", next.name),
+            ),
+            (SwitchoverAnswer::Done, None) => return,
+            (SwitchoverAnswer::Refused(refusal), _) => (
+                Reason::SwitchoverRefused,
+                format!("the role does not go to {wanted}: {refusal}"),
+            ),
+        };
+        self.note(regarding, reason, note);
     }
 
     fn service_written(&mut self, now: Mono, write: &ServiceWrite, view: &ServiceView) {

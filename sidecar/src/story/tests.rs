@@ -118,7 +118,7 @@ impl Scene {
 
     /// What is told now: kind of the object, reason and note.
     fn told(&mut self) -> Vec<(&'static str, Reason, String)> {
-        self.story.tell();
+        self.story.tell(at(131));
         let mut told = Vec::new();
         while let Ok(event) = self.events.try_recv() {
             told.push((event.regarding.kind, event.reason, event.note));
@@ -142,16 +142,16 @@ fn a_move_here_is_told_on_lease_pod_and_service_and_a_renewal_on_none() {
     scene.leads(2);
     scene.writes_service(at(110), route(2), routed("u-9"));
     scene.writes_service(at(120), route(2), routed("u-1"));
-    let moved = "web-1 is active in term 2: its predecessor is on its way out (drain, 12 ms)";
+    let moved = "web-1 is active in term 2: its predecessor is on its way out (drain, 43 ms)";
     assert_eq!(
         scene.told(),
         [
-            ("Lease", Reason::RoleMoved, moved.to_owned()),
             (
                 "Service",
                 Reason::TrafficMoved,
                 "traffic goes to web-1 (term 2)".to_owned()
             ),
+            ("Lease", Reason::RoleMoved, moved.to_owned()),
             ("Pod", Reason::BecameActive, "active in term 2".to_owned()),
         ]
     );
@@ -163,7 +163,7 @@ fn a_move_here_is_told_on_lease_pod_and_service_and_a_renewal_on_none() {
     let published = crate::published::Published::nothing();
     let page = scene.metrics.page(&published, clock, &config.params);
     for line in [
-        r#"active_passive_handover_duration_seconds_sum{kind="drain"} 0.012"#,
+        r#"active_passive_handover_duration_seconds_sum{kind="drain"} 0.043"#,
         "active_passive_renew_duration_seconds_sum 0.007",
     ] {
         assert!(page.lines().any(|l| l == line), "no {line} in\n{page}");
