@@ -189,9 +189,68 @@ fn check(pod: &Value) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What another webhook may do to an injected pod.
+fn meddle(pod: &mut Value, what: &str) {
+    let sidecar = &mut pod["spec"]["initContainers"][0];
+    match what {
+        "drop the policy" => {
+            sidecar
+                .as_object_mut()
+                .and_then(|all| all.remove("restartPolicy"));
+        }
+        "rewrite the probe" => {
+            sidecar["livenessProbe"] = json!({"httpGet": {"path": "/agent", "port": 15020}});
+        }
+        "rewrite the hook" => {
+            let hook = json!({"preStop": {"httpGet": {"path": "/agent", "port": 15020}}});
+            pod["spec"]["containers"][0]["lifecycle"] = hook;
+        }
+        "add a variable" => {
+            let var = json!({"name": "PROXY", "value": "x"});
+            sidecar["env"].as_array_mut().unwrap().insert(0, var);
+        }
+        "add a container" => {
+            let late = json!({"name": "late", "ports": [{"containerPort": 4280}]});
+            pod["spec"]["containers"].as_array_mut().unwrap().push(late);
+        }
+        "come first" => {
+            let first = json!({"name": "first", "restartPolicy": "Always"});
+            let containers = pod["spec"]["initContainers"].as_array_mut().unwrap();
+            containers.insert(0, first);
+        }
+        "limit every container" => {
+            for container in pod["spec"]["containers"].as_array_mut().unwrap() {
+                container["resources"] = json!({"limits": {"cpu": "1", "memory": "1Gi"}});
+            }
+        }
+        "drop the volumes" => {
+            pod["spec"].as_object_mut().unwrap().remove("volumes");
+        }
+        "drop the label" => {
+            let labels = pod["metadata"]["labels"].as_object_mut();
+            labels.unwrap().remove("active-passive.dev/group");
+        }
+        "drop the environment" => sidecar["env"].as_array_mut().unwrap().truncate(6),
+        what => panic!("{what}"),
+    }
+}
+
+const MEDDLING: [&str; 10] = [
+    "drop the policy",
+    "rewrite the probe",
+    "rewrite the hook",
+    "add a variable",
+    "add a container",
+    "come first",
+    "limit every container",
+    "drop the volumes",
+    "drop the label",
+    "drop the environment",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 1024,
+        cases: 384,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -210,5 +269,25 @@ proptest! {
     #[test]
     fn a_pod_is_injected_once_and_loses_nothing(pod in any_pod()) {
         check(&pod)?;
+    }
+
+    #[test]
+    fn what_others_do_in_between_is_repaired_or_kept(
+        pod in any_pod(),
+        what in prop::sample::subsequence(&MEDDLING[..], 1..4),
+    ) {
+        let Decision::Patch(injection) = decided(&pod) else {
+            return Ok(());
+        };
+        let mut meddled = apply(&pod, &injection);
+        for what in what {
+            // One that comes first must not be taken for the sidecar by what follows.
+            if meddled["spec"]["initContainers"][0]["name"] == "active-passive" {
+                meddle(&mut meddled, what);
+            }
+        }
+        let again = decided(&meddled);
+        prop_assert!(matches!(again, Decision::Patch(_)), "{:?}", again);
+        check(&meddled)?;
     }
 }
