@@ -114,3 +114,6 @@ fn failure(what: &str, error: kube::Error) -> Failure {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Whole commands against a server that answers from a table.
+
+use crate::args::Args;
+use crate::failure::Failure;
+use crate::tests::objects;
+use clap::Parser;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// What a request whose line contains the first text is answered: status and body; the first that
+/// fits. Status 0: no answer.
+type Answers = Vec<(&'static str, u16, Value)>;
+
+/// A command that was run, and the requests that the server saw: line and body.
+struct Run {
+    result: Result<String, Failure>,
+    asked: Vec<String>,
+}
+
+fn run(line: &str, answers: Answers) -> Run {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let file = std::env::temp_dir().join(format!("kubeconfig-{port}"));
+    let kubeconfig = json!({
+        "clusters": [{"name": "c", "cluster": {"server": format!("http://127.0.0.1:{port}")}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
+        "current-context": "c",
+    });
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (answers, log) = (answers.clone(), log.clone());
+            std::thread::spawn(move || serve(&stream.unwrap(), &answers, &log));
+        }
+    });
+    let words = ["plugin", "--kubeconfig", file.to_str().unwrap()].into_iter();
+    let args = Args::try_parse_from(words.chain(line.split(' '))).unwrap();
+    let result = crate::execute(&args);
+    std::fs::remove_file(file).unwrap();
+    let asked = asked.lock().unwrap().clone();
+    Run { result, asked }
+}
+
+fn serve(stream: &TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let (mut line, mut length) = (String::new(), 0);
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).ok()?;
+            if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if header.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let body = String::from_utf8(body).unwrap();
+        log.lock()
+            .unwrap()
+            .push(format!("{}{body}", line.trim_end()));
+        let found = answers.iter().find(|(part, _, _)| line.contains(part));
+        let (_, status, answer) = found.unwrap_or_else(|| panic!("no answer to {line}"));
+        if *status == 0 {
+            std::thread::park();
+        }
+        let answer = answer.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} \r\nContent-Length: {}\r\n\r\n",
+            answer.len()
+        );
+        let mut stream = stream;
+        stream.write_all((head + &answer).as_bytes()).ok()?;
+    }
+}
+
+/// A list of the settled case's objects of this kind.
+fn list(kind: &str) -> Value {
+    let items: Vec<Value> = objects("settled")
+        .into_iter()
+        .filter(|object| object["kind"] == kind)
+        .collect();
+    json!({"metadata": {}, "items": items})
+}
+
+fn status(code: u16, message: &str) -> Value {
+    json!({"kind": "Status", "status": "Failure", "code": code, "message": message})
+}
+
+#[test]
+fn a_status_takes_one_list_a_kind_in_pages() {
+    let mut pods = list("Pod");
+    let rest = pods["items"].as_array_mut().unwrap().split_off(1);
+    pods["metadata"]["continue"] = json!("more");
+    let run = run(
+        "status -o json",
+        vec![
+            ("/leases", 200, list("Lease")),
+            ("continue=more", 200, json!({"metadata": {}, "items": rest})),
+            ("/pods", 200, pods),
+            ("/services", 200, list("Service")),
+        ],
+    );
+    let said: Value = serde_json::from_str(&run.result.unwrap()).unwrap();
+    assert_eq!(said["groups"][0]["pods"].as_array().unwrap().len(), 3);
+    let selector = "&labelSelector=active-passive.dev%2Fgroup";
+    assert_eq!(
+        run.asked,
+        [
+            "GET /apis/coordination.k8s.io/v1/namespaces/shop/leases?limit=500 HTTP/1.1".to_owned(),
+            format!("GET /api/v1/namespaces/shop/pods?limit=500{selector} HTTP/1.1"),
+            format!("GET /api/v1/namespaces/shop/pods?limit=500{selector}&continue=more HTTP/1.1"),
+            "GET /api/v1/namespaces/shop/services?limit=500 HTTP/1.1".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_missing_right_is_named_and_the_rest_is_shown() {
+    let no = || status(403, "User \"jane\" cannot list it");
+    let some = vec![
+        ("/leases", 200, list("Lease")),
+        ("/pods", 200, list("Pod")),
+        ("/services", 403, no()),
+    ];
+    let said = run("status", some).result.unwrap();
+    let note = "note: you may not list services: User \"jane\" cannot list it\n";
+    assert!(said.contains("web-3") && said.ends_with(note), "{said}");
+
+    let nothing = vec![("/shop/", 403, no())];
+    let failure = run("status", nothing).result.unwrap_err();
+    assert_eq!(failure.exit_code(), crate::exit::FAILED);
+    assert!(
+        failure.to_string().contains("you may not list pods"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_waited_for_as_long_as_asked() {
+    let answers = vec![("/shop/", 0, json!({}))];
+    let failure = run("status --request-timeout 50ms", answers)
+        .result
+        .unwrap_err();
+    let told = "list leases: no answer within 50 ms; --request-timeout allows more";
+    assert_eq!(failure.to_string(), told);
+}
+
+#[test]
+fn a_switchover_is_one_patch_of_the_lease() {
+    let mut lease = list("Lease");
+    let now = k8s_openapi::jiff::Timestamp::now();
+    lease["items"][0]["spec"]["renewTime"] = json!(format!("{now:.6}"));
+    let run = run(
+        "switchover web --to web-1",
+        vec![
+            ("PATCH", 200, json!({})),
+            ("/events", 200, json!({"items": []})),
+            ("/leases", 200, lease),
+            ("/pods", 200, list("Pod")),
+            ("/services", 200, list("Service")),
+        ],
+    );
+    let said = run.result.unwrap();
+    assert!(
+        said.starts_with("asked web-3 to hand over to web-1; "),
+        "{said}"
+    );
+    let patch = "PATCH /apis/coordination.k8s.io/v1/namespaces/shop/leases/web HTTP/1.1\
+                 {\"metadata\":{\"annotations\":{\"active-passive.dev/switchover\":\"web-1\"}}}";
+    let writes: Vec<&String> = run
+        .asked
+        .iter()
+        .filter(|it| !it.starts_with("GET"))
+        .collect();
+    assert_eq!(writes, [patch]);
+}
