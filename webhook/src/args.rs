@@ -1,6 +1,6 @@
 //! The command line, and the environment behind it.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use common::contract::{ROUTER_CLUSTER_ROLE, SIDECAR_CLUSTER_ROLE};
 use common::duration::NotADuration;
 use inject::certs::{Life, Lives};
@@ -32,7 +32,17 @@ pub struct Args {
     )]
     pub configuration: String,
 
-    /// Secret that holds the certificate, in the own namespace; made if it is missing.
+    /// Who makes the certificate. own: this program, in the Secret. given: somebody else, such as
+    /// cert-manager; the Secret then needs tls.crt, tls.key and ca.crt, and is only read.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_CERTIFICATE",
+        default_value = "own",
+        value_enum
+    )]
+    pub certificate: CertificateOrigin,
+
+    /// Secret that holds the certificate, in the own namespace.
     #[arg(
         long,
         env = "ACTIVE_PASSIVE_CERTIFICATE_SECRET",
@@ -164,6 +174,15 @@ pub struct Args {
     /// Filter of the log: a level, or levels by module.
     #[arg(long, env = "ACTIVE_PASSIVE_LOG", default_value = "info")]
     pub log: String,
+}
+
+/// Who makes the certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CertificateOrigin {
+    /// This program.
+    Own,
+    /// Somebody else.
+    Given,
 }
 
 impl Args {

@@ -54,6 +54,15 @@ pub struct Published {
     pub since: Instant,
 }
 
+/// Who makes the certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This program, whose certificates live so long.
+    Own(Lives),
+    /// Somebody else, such as cert-manager. The Secret is read and never written.
+    Given,
+}
+
 /// Keeps the Secret in order and serves what it holds.
 #[derive(Debug)]
 pub struct Keeper {
@@ -63,8 +72,8 @@ pub struct Keeper {
     pub name: String,
     /// Names of the Service.
     pub names: Names,
-    /// How long certificates live.
-    pub lives: Lives,
+    /// Who makes the certificate.
+    pub origin: Origin,
     /// The authorities that every entry of the configuration is known to carry.
     pub published: watch::Receiver<Option<Published>>,
     /// Where the TLS server looks.
@@ -98,7 +107,10 @@ impl Keeper {
 
     /// A tenth of a step of the rotation at most, so that lives of seconds are kept as well.
     fn tick(&self) -> Duration {
-        let tick_s = (self.lives.overlap_s / 10).clamp(1, TICK_S_MAX);
+        let tick_s = match &self.origin {
+            Origin::Own(lives) => (lives.overlap_s / 10).clamp(1, TICK_S_MAX),
+            Origin::Given => TICK_S_MAX,
+        };
         Duration::from_secs(tick_s.unsigned_abs())
     }
 
@@ -124,18 +136,22 @@ impl Keeper {
                 (Some(secret.as_ref()), self.take(data))
             }
         };
-        let plan = plan(&found, self.published_s(), &self.lives, now_s);
         let valid = self
             .served
             .borrow()
             .as_ref()
             .is_some_and(|served| served.is_valid(now_s));
         self.readiness.set(Part::Certificate, valid);
+        let Origin::Own(lives) = &self.origin else {
+            self.note_given(&found);
+            return Ok(());
+        };
+        let plan = plan(&found, self.published_s(), lives, now_s);
         let Some(secret) = secret else {
-            return self.create(self.remembered_or_new(now_s)?).await;
+            return self.create(self.remembered_or_new(lives, now_s)?).await;
         };
         let data = secret.data.clone().unwrap_or_default();
-        let (names, lives) = (&self.names, &self.lives);
+        let names = &self.names;
         let (step, data) = match plan {
             Plan::Serve => return Ok(()),
             Plan::Create | Plan::Replace { .. } => {
@@ -147,7 +163,7 @@ impl Keeper {
                 tracing::warn!(secret = self.name, why, "the Secret serves nobody");
                 (
                     "making the certificate anew",
-                    self.remembered_or_new(now_s)?,
+                    self.remembered_or_new(lives, now_s)?,
                 )
             }
             Plan::RenewLeaf => {
@@ -168,6 +184,27 @@ impl Keeper {
         self.replace(secret, data).await
     }
 
+    /// Says what is wrong with a Secret that somebody else makes. What was served before goes on.
+    fn note_given(&self, found: &Found) {
+        let secret = &self.name;
+        match found {
+            Found::Absent => {
+                tracing::warn!(
+                    secret,
+                    "the Secret of the certificate has not been made yet"
+                );
+            }
+            Found::Unusable { why } => {
+                tracing::error!(
+                    secret,
+                    why,
+                    "the Secret of the certificate cannot be served"
+                );
+            }
+            Found::Certificates { .. } => {}
+        }
+    }
+
     /// Serves what the Secret holds, if it can be served; otherwise what was served before goes on.
     fn take(&self, data: Data) -> Found {
         if let Some(served) = self
@@ -178,7 +215,7 @@ impl Keeper {
         {
             return served.found();
         }
-        match Served::read(data, &self.names) {
+        match Served::read(data, &self.names, &self.origin) {
             Ok(served) => {
                 let served = Arc::new(served);
                 self.resolver.serve(served.key.clone());
@@ -196,11 +233,11 @@ impl Keeper {
 
     /// What was served until the Secret was lost: API servers trust it already. A new one if there
     /// is nothing, or its authority is over.
-    fn remembered_or_new(&self, now_s: i64) -> Result<Data, CertificateError> {
+    fn remembered_or_new(&self, lives: &Lives, now_s: i64) -> Result<Data, CertificateError> {
         let served = self.served.borrow().clone();
         match served.filter(|served| served.is_valid(now_s)) {
             Some(served) => Ok(served.data.clone()),
-            None => Ok(issue::issue(&self.names, &self.lives, now_s)?),
+            None => Ok(issue::issue(&self.names, lives, now_s)?),
         }
     }
 

@@ -1,9 +1,9 @@
 //! From the arguments to a running program, and to its orderly end.
 
-use crate::args::Args;
-use crate::certificate::Keeper;
+use crate::args::{Args, CertificateOrigin};
 use crate::certificate::bundle::Names;
 use crate::certificate::resolver::Resolver;
+use crate::certificate::{Keeper, Origin};
 use crate::client::bounded;
 use crate::configuration::Publisher;
 use crate::handlers::App;
@@ -16,7 +16,7 @@ use crate::{handshake, rights, routes, serve};
 use axum_server::Handle;
 use common::shutdown::Shutdown;
 use inject::Settings;
-use inject::certs::{Lives, NoLives};
+use inject::certs::NoLives;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Config};
@@ -56,7 +56,10 @@ pub enum RunError {
 /// # Errors
 /// If the program cannot start, or a part of it breaks.
 pub async fn run(args: Args) -> Result<(), RunError> {
-    let lives = args.lives().checked()?;
+    let origin = match args.certificate {
+        CertificateOrigin::Own => Origin::Own(args.lives().checked()?),
+        CertificateOrigin::Given => Origin::Given,
+    };
     let mut shutdown = Shutdown::register().map_err(RunError::Signals)?;
     let listener = serve::listen(args.listen)?;
     let admin_listener = serve::listen(args.admin_listen)?;
@@ -85,7 +88,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         metrics: &metrics,
         readiness: &readiness,
     };
-    parts.keep_certificate(&mut tasks, listening, resolver.clone(), lives);
+    parts.keep_certificate(&mut tasks, listening, resolver.clone(), origin);
     tasks.spawn(provisioner.clone().follow());
     tasks.spawn(rights::watch(client.clone(), roles, readiness.clone()));
 
@@ -152,7 +155,7 @@ impl Parts<'_> {
         tasks: &mut Tasks,
         listening: std::net::SocketAddr,
         resolver: Arc<Resolver>,
-        lives: Lives,
+        origin: Origin,
     ) {
         let args = self.args;
         let names = Names::new(&args.service, &args.namespace);
@@ -167,7 +170,7 @@ impl Parts<'_> {
             secrets,
             name: args.certificate_secret.clone(),
             names: names.clone(),
-            lives,
+            origin,
             published: now_published,
             resolver,
             served,

@@ -1,5 +1,6 @@
 //! The contents of the Secret: written by us, read by us, and never trusted to be whole.
 
+use crate::certificate::Origin;
 use inject::certs::{BACKDATE_S, Found, Rotation, Validity};
 use k8s_openapi::ByteString;
 use rustls::RootCertStore;
@@ -108,14 +109,21 @@ pub enum Unusable {
 
 impl Served {
     /// Reads a Secret, and makes sure that a client which trusts its authority takes its
-    /// certificate for every one of `names`. Validity in time is another question.
+    /// certificate for `names`: for all of them if it is our own, for the one that API servers use
+    /// if somebody else has made it. Validity in time is another question.
     ///
     /// # Errors
     /// [`Unusable`] says what is wrong.
-    pub fn read(data: Data, names: &Names) -> Result<Self, Unusable> {
+    pub fn read(data: Data, names: &Names, origin: &Origin) -> Result<Self, Unusable> {
         let authorities = certificates(&data, CA_CRT)?;
         let chain = certificates(&data, TLS_CRT)?;
-        entry(&data, CA_KEY)?;
+        let needed = match origin {
+            Origin::Own(_) => {
+                entry(&data, CA_KEY)?;
+                names.all()
+            }
+            Origin::Given => vec![names.primary()],
+        };
         let key = PrivateKeyDer::from_pem_slice(entry(&data, TLS_KEY)?)
             .map_err(|_| Unusable::NoPem(TLS_KEY))?;
         let ca = validity(authorities.first(), CA_CRT)?;
@@ -137,7 +145,7 @@ impl Served {
         let roots = Arc::new(roots);
         let at_s = u64::try_from(ca.not_before_s.max(leaf.not_before_s)).unwrap_or(0);
         let at = UnixTime::since_unix_epoch(Duration::from_secs(at_s));
-        for name in names.all() {
+        for name in needed {
             vouches(&roots, &chain, &name, at)
                 .map_err(|source| Unusable::NotVouched { name, source })?;
         }

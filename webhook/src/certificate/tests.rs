@@ -14,11 +14,12 @@ fn replica(api: &FakeApi) -> watch::Receiver<Option<Arc<Served>>> {
     let (published, now_published) = watch::channel(None);
     // Nobody publishes: kept, so that nobody is told.
     std::mem::forget(published);
-    replica_with(api, now_published)
+    replica_with(api, Origin::Own(Lives::default()), now_published)
 }
 
 fn replica_with(
     api: &FakeApi,
+    origin: Origin,
     published: watch::Receiver<Option<Published>>,
 ) -> watch::Receiver<Option<Arc<Served>>> {
     let secrets: Api<Secret> = Api::namespaced(api.client(), "ns");
@@ -33,7 +34,7 @@ fn replica_with(
         secrets,
         name: "cert".to_owned(),
         names: Names::new("hook", "ns"),
-        lives: Lives::default(),
+        origin,
         published,
         resolver: Arc::default(),
         served,
@@ -140,7 +141,7 @@ async fn an_authority_near_its_end_is_replaced_once_the_next_one_is_published() 
         &issue::issue(&Names::new("hook", "ns"), &lives, made_s).unwrap(),
     );
     let (publish, published) = watch::channel(None);
-    let mut served = replica_with(&api, published);
+    let mut served = replica_with(&api, Origin::Own(lives), published);
     let announced = |served: &Option<Arc<Served>>| {
         let rotation = served.as_ref().map(|served| served.rotation);
         matches!(rotation, Some(Rotation::Announced { .. }))
@@ -173,4 +174,27 @@ async fn an_authority_near_its_end_is_replaced_once_the_next_one_is_published() 
     let switched = next(&mut served).await;
     assert_ne!(switched.data[TLS_CRT], older[TLS_CRT]);
     assert!(!switched.data.contains_key(bundle::NEXT_CA_KEY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_somebody_else_is_served_and_never_written() {
+    let api = FakeApi::new();
+    let (publish, published) = watch::channel(None);
+    let mut served = replica_with(&api, Origin::Given, published);
+    // Nothing is made while it is missing: the next one that appears is theirs.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(api.get(PATH), None);
+    let lives = Lives::default();
+    let made_s = now_s() - lives.serving.life_s + 60;
+    let mut theirs = issue::issue(&Names::new("hook", "ns"), &lives, made_s).unwrap();
+    theirs.remove(bundle::CA_KEY);
+    put(&api, &theirs);
+    assert_eq!(next(&mut served).await.data, theirs);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(
+        api.get(PATH).unwrap()["data"],
+        json!(theirs),
+        "renewed by us"
+    );
+    drop(publish);
 }

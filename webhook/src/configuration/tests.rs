@@ -1,6 +1,7 @@
 //! The authority gets into every entry of ours, and stays there.
 
 use super::*;
+use crate::certificate::Origin;
 use crate::certificate::bundle::Names;
 use crate::certificate::issue::issue;
 use crate::fake_api::FakeApi;
@@ -18,6 +19,7 @@ fn served() -> Arc<Served> {
         Served::read(
             issue(&names, &Lives::default(), 1_800_000_000).unwrap(),
             &names,
+            &Origin::Given,
         )
         .unwrap(),
     )

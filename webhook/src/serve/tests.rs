@@ -1,6 +1,7 @@
 //! The TLS server on a port of its own.
 
 use super::*;
+use crate::certificate::Origin;
 use crate::certificate::bundle::{Names, Served};
 use crate::certificate::issue::issue;
 use crate::handshake;
@@ -46,6 +47,7 @@ fn served() -> Arc<Served> {
         Served::read(
             issue(&names, &Lives::default(), now_s as i64).unwrap(),
             &names,
+            &Origin::Given,
         )
         .unwrap(),
     )

@@ -11,13 +11,17 @@ fn names() -> Names {
     Names::new("hook", "ns")
 }
 
+fn read(data: Data, names: &Names) -> Result<Served, Unusable> {
+    Served::read(data, names, &Origin::Own(Lives::default()))
+}
+
 fn issue(names: &Names, now_s: i64) -> Result<Data, IssueError> {
     issue::issue(names, &Lives::default(), now_s)
 }
 
 #[test]
 fn certificates_say_what_they_are_for() {
-    let served = Served::read(issue(&names(), NOW_S).unwrap(), &names()).unwrap();
+    let served = read(issue(&names(), NOW_S).unwrap(), &names()).unwrap();
     let expected = |life_s| Validity {
         not_before_s: NOW_S - BACKDATE_S,
         not_after_s: NOW_S + life_s,
@@ -85,7 +89,7 @@ fn a_renewed_certificate_has_the_same_authority() {
     let life_s = lives.serving.life_s;
     let later_s = NOW_S + life_s;
     let renewed = issue::renew(&first, &names(), &lives, later_s).unwrap();
-    let served = Served::read(renewed, &names()).unwrap();
+    let served = read(renewed, &names()).unwrap();
     assert_eq!(served.data[CA_CRT], first[CA_CRT]);
     assert_ne!(served.data[TLS_CRT], first[TLS_CRT]);
     assert!(served.is_valid(later_s + life_s - 1));
@@ -95,13 +99,13 @@ fn a_renewed_certificate_has_the_same_authority() {
 #[test]
 fn an_authority_is_replaced_by_one_that_was_trusted_before() {
     let lives = Lives::default();
-    let read = |data: &Data| Served::read(data.clone(), &names()).unwrap();
+    let whole = |data: &Data| read(data.clone(), &names()).unwrap();
     let first = issue(&names(), NOW_S).unwrap();
-    assert_eq!(read(&first).rotation, Rotation::None);
+    assert_eq!(whole(&first).rotation, Rotation::None);
 
     let announced = announce(&first, &lives, NOW_S + 10).unwrap();
     let since_s = NOW_S + 10;
-    assert_eq!(read(&announced).rotation, Rotation::Announced { since_s });
+    assert_eq!(whole(&announced).rotation, Rotation::Announced { since_s });
     assert_eq!(
         announced[TLS_CRT], first[TLS_CRT],
         "the present one signs on"
@@ -109,21 +113,21 @@ fn an_authority_is_replaced_by_one_that_was_trusted_before() {
 
     let switched = switch(&announced, &names(), &lives, NOW_S + 20).unwrap();
     let since_s = NOW_S + 20;
-    assert_eq!(read(&switched).rotation, Rotation::Switched { since_s });
+    assert_eq!(whole(&switched).rotation, Rotation::Switched { since_s });
     // What was announced is enough to trust what is served now, and the other way round.
     for (trusted, served) in [(&announced, &switched), (&switched, &first)] {
         let mut mixed = served.clone();
         mixed.insert(CA_CRT.to_owned(), trusted[CA_CRT].clone());
         mixed.remove(NEXT_CA_KEY);
-        read(&mixed);
+        whole(&mixed);
     }
 
     let pruned = prune(&switched).unwrap();
-    assert_eq!(read(&pruned).rotation, Rotation::None);
-    assert_eq!(read(&pruned).ca, read(&switched).ca);
+    assert_eq!(whole(&pruned).rotation, Rotation::None);
+    assert_eq!(whole(&pruned).ca, whole(&switched).ca);
     let mut stale = first;
     stale.insert(CA_CRT.to_owned(), pruned[CA_CRT].clone());
-    let refused = Served::read(stale, &names()).unwrap_err();
+    let refused = read(stale, &names()).unwrap_err();
     assert!(matches!(refused, Unusable::NotVouched { .. }), "{refused}");
 }
 
@@ -133,7 +137,7 @@ fn a_serving_certificate_ends_with_its_authority() {
     let first = issue(&names(), NOW_S).unwrap();
     let late_s = NOW_S + lives.authority.life_s - 100;
     let renewed = issue::renew(&first, &names(), &lives, late_s).unwrap();
-    let served = Served::read(renewed, &names()).unwrap();
+    let served = read(renewed, &names()).unwrap();
     assert_eq!(served.leaf.not_after_s, served.ca.not_after_s);
 }
 
@@ -144,10 +148,10 @@ fn what_cannot_be_served_is_said() {
     let with = |key: &str, value: &[u8]| {
         let mut data = whole.clone();
         data.insert(key.to_owned(), ByteString(value.to_vec()));
-        Served::read(data, &names()).unwrap_err().to_string()
+        read(data, &names()).unwrap_err().to_string()
     };
     assert_eq!(
-        Served::read(Data::new(), &names()).unwrap_err().to_string(),
+        read(Data::new(), &names()).unwrap_err().to_string(),
         "ca.crt is missing or empty"
     );
     assert_eq!(with(CA_KEY, b""), "ca.key is missing or empty");
@@ -165,11 +169,22 @@ fn what_cannot_be_served_is_said() {
         error.starts_with("the authority does not vouch for hook.ns.svc"),
         "{error}"
     );
-    let error = Served::read(whole, &Names::new("other", "ns"))
+    let error = read(whole, &Names::new("other", "ns"))
         .unwrap_err()
         .to_string();
     assert!(
         error.starts_with("the authority does not vouch for other.ns.svc"),
         "{error}"
     );
+}
+
+#[test]
+fn what_somebody_else_made_needs_no_key_of_the_authority() {
+    let mut given = issue(&names(), NOW_S).unwrap();
+    given.remove(CA_KEY);
+    let served = Served::read(given.clone(), &names(), &Origin::Given).unwrap();
+    assert_eq!(served.rotation, Rotation::None);
+    given.remove(CA_CRT);
+    let error = Served::read(given, &names(), &Origin::Given).unwrap_err();
+    assert_eq!(error.to_string(), "ca.crt is missing or empty");
 }
