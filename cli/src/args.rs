@@ -29,6 +29,7 @@ pub(crate) struct Args {
 
 /// Which cluster and namespace, and how long to wait for it.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cluster")]
 pub(crate) struct Common {
     /// Namespace; by default that of the context
     #[arg(short, long, global = true, value_name = "NAME")]
