@@ -157,15 +157,22 @@ fn values_decide() {
     assert_eq!(fenced(&["--set=fencing.mode=Off"]), 0);
     // What YAML makes of a bare Off in a file of values.
     assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 0);
-    let deny = rendered(
-        &helm,
-        &[
-            "--set=fencing.mode=Deny",
-            "--set=fencing.exemptGroups={ops,sre}",
-        ],
-    );
+    let deny = rendered(&helm, &["--set=fencing.exemptGroups={ops,sre}"]);
     assert_eq!(deny.matches("validationActions: [Deny]").count(), 6);
     assert_eq!(deny.matches("g in ['ops','sre'])").count(), 3);
+    let audit = rendered(&helm, &["--set=fencing.mode=Audit"]);
+    assert_eq!(audit.matches("validationActions: [Audit]").count(), 6);
+
+    for (rule, by_policy, by_webhook) in [
+        ("Policy", true, false),
+        ("Webhook", false, true),
+        ("Sidecar", false, false),
+    ] {
+        let text = rendered(&helm, &[&format!("--set=routing.rule={rule}")]);
+        let policy = text.contains("kind: MutatingAdmissionPolicy\n");
+        let webhook = text.contains(&format!("path: {}\n", contract::ROUTE_PATH));
+        assert_eq!((policy, webhook), (by_policy, by_webhook), "{rule}");
+    }
 
     let digest = format!("sha256:{}", "0".repeat(64));
     let image = format!("--set=webhook.image.digest={digest}");

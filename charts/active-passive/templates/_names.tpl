@@ -52,12 +52,16 @@ matchExpressions:
 {{- end }}
 
 {{/*
-Whether the API server itself derives a Service's selector key (1.36 and later); if not, the webhook
-does. "true" or empty.
+Who derives the selector key of an annotated Service: Policy (the API server itself), Webhook, or
+Sidecar (neither of them).
 */}}
-{{- define "active-passive.routesByPolicy" -}}
-{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
-true
+{{- define "active-passive.routingRule" -}}
+{{- if ne .Values.routing.rule "Auto" -}}
+{{ .Values.routing.rule }}
+{{- else if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
+Policy
+{{- else -}}
+Webhook
 {{- end -}}
 {{- end }}
 
