@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, ListParams};
@@ -17,11 +17,13 @@ use tests::scene;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Longest time of one test.
 const CASE_S: u64 = 300;
 const NAMESPACE_BYTES_MAX: usize = 50;
+/// How often something is asked again, milliseconds.
+const ASK_MS: u64 = 50;
 /// Longest time until pods are ready, as kubectl takes it.
 const ROLLOUT: &str = "--timeout=60s";
 
@@ -246,6 +248,28 @@ impl Context<'_> {
             bail!("no pod of {app} runs on {node}");
         };
         Ok(pod)
+    }
+}
+
+/// Asks until there is an answer: what other programs have taken up sends no event. `ask` gives what
+/// is there instead, for the case that it stays so.
+pub(crate) async fn eventually<T>(
+    what: &str,
+    deadline_ms: u64,
+    mut ask: impl AsyncFnMut() -> Result<Result<T, String>>,
+) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        let instead = match ask().await? {
+            Ok(answer) => return Ok(answer),
+            Err(instead) => instead,
+        };
+        let waited = start.elapsed() > Duration::from_millis(deadline_ms);
+        ensure!(
+            !waited,
+            "{what}: not within {deadline_ms} ms, instead {instead}"
+        );
+        sleep(Duration::from_millis(ASK_MS)).await;
     }
 }
 

@@ -7,9 +7,17 @@
 mod chart;
 mod context;
 mod demo;
+mod fencing;
+mod fencing_attempts;
+mod fencing_cast;
+mod fencing_innocent;
+mod fencing_modes;
+mod fencing_trespass;
 mod harness;
 mod input;
 mod moves;
+mod routing;
+mod routing_apply;
 mod steady;
 
 use std::process::ExitCode;
@@ -33,6 +41,11 @@ fn main() -> ExitCode {
         .chain(chart::CASES)
         .chain(moves::CASES)
         .chain(steady::CASES)
+        .chain(fencing::CASES)
+        .chain(fencing_innocent::CASES)
+        .chain(fencing_modes::CASES)
+        .chain(routing::CASES)
+        .chain(routing_apply::CASES)
         .chain(input::CASES);
     let trials = cases.map(|case| trial(case, &shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);

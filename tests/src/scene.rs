@@ -58,7 +58,8 @@ pub async fn install_chart(kube: &Kube, values: &[&str]) -> Result<()> {
     let chart = chart.to_string_lossy();
     let mut args = vec!["upgrade", "--install", RELEASE, &chart];
     args.extend(["--namespace", SYSTEM_NAMESPACE, "--create-namespace"]);
-    args.extend(["--wait", "--timeout", "90s"]);
+    // Without it, values of the installation that is there would stay where none is given.
+    args.extend(["--reset-values", "--wait", "--timeout", "90s"]);
     for value in values {
         args.extend(["--set", value]);
     }

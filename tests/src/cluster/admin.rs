@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use tokio::process::Command;
 
 use super::error::{Doing, Error, Result};
@@ -50,6 +50,45 @@ impl Kube {
     pub async fn elsewhere(kubeconfig: &Path) -> Result<Self> {
         let home = binaries::cache()?.join("helm");
         Self::open(kubeconfig, Binaries::clients().await?, home).await
+    }
+
+    /// The same cluster as whoever holds `token` sees it. `name` becomes part of a file's.
+    ///
+    /// # Errors
+    /// If its kubeconfig cannot be written.
+    pub async fn with_token(&self, name: &str, token: &str) -> Result<Self> {
+        let bearer = AuthInfo {
+            token: Some(token.to_owned().into()),
+            ..AuthInfo::default()
+        };
+        self.with_users(name, |user| *user = bearer.clone()).await
+    }
+
+    /// The same cluster as the user `name`, of one group, sees it.
+    ///
+    /// # Errors
+    /// If its kubeconfig cannot be written.
+    pub async fn with_user(&self, name: &str, group: &str) -> Result<Self> {
+        let impersonate = |user: &mut AuthInfo| {
+            user.impersonate = Some(name.to_owned());
+            user.impersonate_groups = Some(vec![group.to_owned()]);
+        };
+        self.with_users(name, impersonate).await
+    }
+
+    async fn with_users(&self, name: &str, change: impl Fn(&mut AuthInfo)) -> Result<Self> {
+        let path = self.home.join(format!("{name}.conf"));
+        let action = || format!("write {}", path.display());
+        let mut file = Kubeconfig::read_from(&self.kubeconfig).doing(action)?;
+        let users = file.auth_infos.iter_mut();
+        users
+            .filter_map(|named| named.auth_info.as_mut())
+            .for_each(change);
+        // JSON is YAML, which kubectl and helm read.
+        let text = serde_json::to_vec(&file).doing(action)?;
+        std::fs::create_dir_all(&self.home).doing(action)?;
+        std::fs::write(&path, text).doing(action)?;
+        Self::open(&path, self.binaries.clone(), self.home.clone()).await
     }
 
     /// Client with the rights of the kubeconfig.
