@@ -187,7 +187,9 @@ mod tests {
     }
 
     async fn post_taken(listener: &TcpListener, answer: &str) -> String {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let limit = Duration::from_millis(5 * ATTEMPT_MS_MAX);
+        let accepted = timeout(limit, listener.accept()).await;
+        let (mut stream, _) = accepted.expect("the app is notified").unwrap();
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"}") {
             bytes.push(stream.read_u8().await.unwrap());
