@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use super::scope::Scope;
 use super::show;
-use stateright::{Checker, Expectation, Model};
+use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,8 @@ impl Explored {
 }
 
 /// Explores everything within the bounds of `scope`, with so many threads; at most about
-/// `states_max` states. One thread goes breadth first: its traces are shortest ones.
+/// `states_max` states, and not much further than the first violation. One thread goes breadth
+/// first: there is hardly a shorter way to what it shows.
 pub fn explore(scope: &Scope, threads: usize, states_max: usize) -> Explored {
     let started = Instant::now();
     let machine = Machine {
@@ -57,6 +58,7 @@ pub fn explore(scope: &Scope, threads: usize, states_max: usize) -> Explored {
         .checker()
         .threads(threads)
         .target_state_count(states_max)
+        .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
     let took = started.elapsed();
@@ -81,7 +83,7 @@ pub fn explore(scope: &Scope, threads: usize, states_max: usize) -> Explored {
         unique: checker.unique_state_count(),
         depth: checker.max_depth(),
         took,
-        complete: checker.state_count() < states_max,
+        complete: checker.state_count() < states_max && violations.is_empty(),
         violations,
         unmet,
     }
@@ -104,7 +106,7 @@ impl fmt::Display for Explored {
         };
         write!(
             f,
-            "{scope:<20} {states:>10} states {unique:>10} unique  depth {depth:>3} {seconds:>7.1} s  {whole}"
+            "{scope:<27} {states:>9} states {unique:>8} unique  depth {depth:>3} {seconds:>6.1} s  {whole}"
         )?;
         for unmet in &self.unmet {
             write!(f, "\n  never met: {unmet}")?;

@@ -1,5 +1,5 @@
-//! The election, explored exhaustively: every order in which requests, answers, watch events, clocks,
-//! faults and planned changes can meet, within the bounds of a [`Scope`].
+//! The election, explored exhaustively: every order in which requests, answers, watch events,
+//! clocks, faults and planned changes can meet, within the bounds of a [`Scope`].
 //!
 //! The processes are the real electors. What is checked in each state is in `machine`, what can
 //! happen in `event`, and what is left out is said in `docs/model.md`.

@@ -1,7 +1,7 @@
 //! The group as stateright explores it, and what must hold in each state.
 
 use super::event::Event;
-use super::scope::{CALM_TICKS, Fault, Scope, Start};
+use super::scope::{CALM_TICKS, Fault, LEASE_DURATION_MS, Scope, Start, TICK_MS};
 use super::state::State;
 use election::{Handover, RoleLabel};
 use stateright::{Model, Property};
@@ -78,7 +78,8 @@ impl Machine {
                 |_: &Self, state: &State| state.faults == 0 && state.led_and_active_elsewhere(),
             ));
         }
-        if scope.start == Start::Settled && u32::from(scope.ticks) * 250 > 3_250 {
+        let expires = u64::from(scope.ticks) * TICK_MS > LEASE_DURATION_MS + TICK_MS;
+        if scope.start == Start::Settled && expires && scope.faults > 0 {
             possible.extend(self.possible_after_expiry());
         }
         possible

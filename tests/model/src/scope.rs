@@ -3,16 +3,16 @@
 use common::ids::Identity;
 use election::{Handover, Mono, Params};
 
-/// The step in which clocks advance, milliseconds. Two clocks that are at most one step apart at any
-/// time can measure one interval up to two steps differently: exactly the margin of the lease
+/// The step in which clocks advance, milliseconds. Two clocks that are at most one step apart at
+/// any time can measure one interval up to two steps differently: exactly the margin of the lease
 /// duration that is modelled, and so the largest difference that the elector must survive.
 pub const TICK_MS: u64 = 250;
 /// The lease duration of all electors: the shortest that is allowed, milliseconds.
 pub const LEASE_DURATION_MS: u64 = 3_000;
 /// How long a group takes to be in order again, at most, in steps: a lease duration and a second.
 pub(super) const CALM_TICKS: u16 = 16;
-/// What all clocks show at first, milliseconds: not the beginning of time, which has a meaning of its
-/// own for the elector.
+/// What all clocks show at first, milliseconds: not the beginning of time, which has a meaning of
+/// its own for the elector.
 const START_MS: u64 = 1_000_000;
 
 /// Bounds of one exploration. Everything that can happen within them is looked at.

@@ -1,5 +1,5 @@
-//! The scopes that are explored, and why these. A dimension that multiplies the states (clocks apart,
-//! a second fault, a third elector, a Service) is opened where it can matter, not everywhere.
+//! The scopes that are explored, and why these. A dimension that multiplies the states (clocks
+//! apart, a second fault, a third elector, a Service) is opened where it can matter.
 
 use super::scope::{Change, Effort, Fault, Scope, Start};
 use election::Handover;
@@ -207,6 +207,7 @@ fn moves() -> Vec<Scope> {
             effort: Effort::Deep,
             changes: 2,
             change_kinds: &[Change::Switchover, Change::Unready],
+            ticks: 8,
             ..CHANGED
         },
     ]
@@ -240,13 +241,21 @@ fn recoveries() -> Vec<Scope> {
         },
         Scope {
             name: "recovery-deleted",
-            about: "somebody leads again in time after a deletion, exclusive",
-            effort: Effort::Deep,
+            about: "somebody leads in time after a deletion",
             recovers: true,
-            changes: 1,
             change_kinds: &[Change::Delete],
-            ticks: 22,
-            ..EXCLUSIVE
+            faults: 0,
+            ticks: 28,
+            ..CHANGED
+        },
+        Scope {
+            name: "recovery-deleted-exclusive",
+            about: "the same, exclusive",
+            recovers: true,
+            change_kinds: &[Change::Delete],
+            faults: 0,
+            ticks: 28,
+            ..CHANGED_EXCLUSIVE
         },
     ]
 }

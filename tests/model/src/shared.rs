@@ -3,8 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// A value with its hash, computed once. A state is made of a handful of these: what an event leaves
-/// alone is neither copied nor hashed again.
+/// A value with its hash, computed once. A state is made of a handful of these: what an event
+/// leaves alone is neither copied nor hashed again.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     value: Arc<T>,

@@ -4,7 +4,7 @@ use super::event::Event;
 use super::process::Progress;
 use super::scope::identity;
 use super::state::State;
-use election::{Action, LeaseWrite, PodRole, PodWrite};
+use election::{Action, LeaseWrite, Outcome, PodRole, PodWrite};
 use std::fmt::Write;
 
 /// One line an event, with what there is after it.
@@ -16,8 +16,7 @@ pub(super) fn trace(path: Vec<(State, Option<Event>)>) -> Vec<String> {
         if let Some(event) = event {
             let what = what(&before, event);
             lines.push(format!("{:<62} {}", what, summary(after)));
-        } else {
-            let broken = before.broken.unwrap_or("-");
+        } else if let Some(broken) = before.broken {
             lines.push(format!("rule broken: {broken}"));
         }
     }
@@ -28,10 +27,8 @@ fn what(state: &State, event: Event) -> String {
     let request = |pod: usize| match state.processes[pod].exchange.as_ref() {
         Some(exchange) => match &exchange.progress {
             Progress::Sent(action) => request_name(action),
-            Progress::Answered(outcome) => {
-                let text = format!("{outcome:?}");
-                text.chars().take(30).collect()
-            }
+            Progress::Answered(Outcome::Failed(failure)) => format!("{failure:?}"),
+            Progress::Answered(_) => "done".to_owned(),
         },
         None => String::new(),
     };
