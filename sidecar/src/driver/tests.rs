@@ -274,7 +274,8 @@ async fn a_leader_that_is_cut_off_stops_leading_in_time_and_goes_on_running() {
             .then(|| count.parse::<u32>().unwrap())
     });
     // The first renewal and what was tried after it: time is left for more than one more.
-    assert!((3..20).contains(&lost.sum()), "{page}");
+    let lost: u32 = lost.sum();
+    assert!((3..20).contains(&lost), "{page}");
 
     running.server.lock().unwrap().silent = false;
     running.until(active).await;
