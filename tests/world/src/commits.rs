@@ -21,6 +21,9 @@ impl World {
                 if before.is_none() && self.no_terms() {
                     self.memory.forget_terms();
                 }
+                if let Some(before) = before.filter(|record| record.paused) {
+                    self.check_paused(id, write.kind, before.holder.as_deref());
+                }
                 if write.term < term || acquires && before.is_some() && write.term == term {
                     let kind = write.kind;
                     let message = format!("u{id}: {kind:?} in term {} after {term}", write.term);
@@ -52,6 +55,16 @@ impl World {
                 self.check_service_write(id, write, before);
             }
             _ => {}
+        }
+    }
+
+    /// A group that is paused keeps its holder, whatever becomes of it.
+    fn check_paused(&mut self, id: HostId, kind: LeaseWriteKind, holder: Option<&str>) {
+        let own = holder == Some(self.hosts[id].identity.to_string().as_str());
+        let takes = matches!(kind, LeaseWriteKind::Acquire | LeaseWriteKind::Confirm) && !own;
+        let gives = matches!(kind, LeaseWriteKind::Handover | LeaseWriteKind::Release);
+        if takes || gives {
+            self.violate("I6", format!("u{id}: {kind:?} while the group is paused"));
         }
     }
 

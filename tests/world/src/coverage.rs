@@ -151,6 +151,8 @@ met! {
     ServiceLeft,
     /// A Service was deleted and made again.
     ServiceRecreated,
+    /// The term of a Service was edited.
+    ServiceOutbid,
     /// Another writer pointed a Service elsewhere again and again.
     ServiceFought,
     /// A Service that was there joined the group.

@@ -54,6 +54,12 @@ pub enum Operation {
     },
     /// The next write of this kind is lost: before it is done, or only its answer.
     LoseNext { kind: LeaseWriteKind, done: bool },
+    /// The next requests of this name (see [`super::Sent`]) have one mishap each.
+    Trip {
+        what: &'static str,
+        mishap: Mishap,
+        times: u64,
+    },
     /// A watch breaks, and begins anew with a list.
     BreakWatch {
         target: Target,
@@ -74,6 +80,15 @@ pub enum Operation {
     Pause { for_ms: u64 },
     /// A switchover is asked for: to one pod, or to any.
     Switchover(Option<Target>),
+}
+
+/// What a script does to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// It is done, and its answer is lost.
+    AnswerLost,
+    /// It takes this much longer on its way there, milliseconds.
+    Slow(u64),
 }
 
 /// A pod, as known when the operation takes place.
@@ -102,6 +117,8 @@ pub enum ServiceEdit {
         /// After this time.
         after_ms: u64,
     },
+    /// Its term is set to that of the Lease and so many more.
+    Outbid(u64),
     /// Another writer points it at some pod, again and again.
     Fight {
         /// At which pod.

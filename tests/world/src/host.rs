@@ -4,7 +4,7 @@ use super::clock::{Clock, SECOND};
 use super::event::HostId;
 use super::watch::{Kind, Stream};
 use common::ids::Identity;
-use election::{Elector, Ineligible, Mono, PodView, RequestId, Standing, Version};
+use election::{Elector, Ineligible, Mono, Peer, PodView, RequestId, Standing, Version};
 use std::collections::VecDeque;
 
 /// Requests of one sidecar in ten seconds. A move in a group of five with bad luck takes dozens; a
@@ -128,9 +128,19 @@ impl Host {
 
     /// Whether it has seen that its pod is being deleted.
     pub(super) fn knows_deletion(&self) -> bool {
-        let peers = self.elector.iter().flat_map(Elector::peers);
-        let mut own = peers.filter(|peer| peer.uid == self.identity.uid);
-        own.any(|peer| peer.ineligible == Some(Ineligible::Terminating))
+        let own = self.own_peer();
+        own.is_some_and(|own| own.ineligible == Some(Ineligible::Terminating))
+    }
+
+    /// Whether it has seen its pod, and not that it is being deleted.
+    pub(super) fn believes_to_stay(&self) -> bool {
+        let own = self.own_peer();
+        own.is_some_and(|own| own.ineligible != Some(Ineligible::Terminating))
+    }
+
+    fn own_peer(&self) -> Option<Peer> {
+        let mut peers = self.elector.iter().flat_map(Elector::peers);
+        peers.find(|peer| peer.uid == self.identity.uid)
     }
 
     /// Whether its process runs and reaches the API server.

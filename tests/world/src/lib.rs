@@ -32,12 +32,13 @@ mod services;
 mod storm;
 mod sweep;
 mod watch;
+mod windows;
 mod world;
 
 pub use admission::{Rules, Term};
 pub use clock::{MS, SECOND};
 pub use coverage::{Coverage, Met};
-pub use faults::{Operation, ServiceEdit, Target, Weather};
+pub use faults::{Mishap, Operation, ServiceEdit, Target, Weather};
 pub use random::Random;
 pub use run::{Mark, Run, Sent, Violation};
 pub use scenario::{Plan, Scenario, Settings, Workload, random_scenarios, scenario, scenarios};

@@ -4,9 +4,10 @@ use super::api::Caller;
 use super::clock::MS;
 use super::coverage::Met;
 use super::event::{Event, Fate, Flight, HostId, News};
-use super::faults::Weather;
+use super::faults::{Mishap, Weather};
 use super::log;
 use super::objects::{Change, Object};
+use super::requests::request_name;
 use super::world::World;
 use election::{Action, Failure, LeaseWrite, LeaseWriteKind, Outcome, Request};
 
@@ -42,7 +43,8 @@ impl World {
             self.maybe_reset(id, incarnation, number, deadline_us);
             return;
         }
-        let fate = if lost == Some(true) {
+        let mishap = self.trips(id, &request.action);
+        let fate = if lost == Some(true) || mishap == Some(Mishap::AnswerLost) {
             Fate::AnswerLost
         } else {
             self.fate(weather)
@@ -58,6 +60,11 @@ impl World {
         if self.random.chance(weather.slow_request) {
             self.run.coverage.met(Met::SlowRequest);
             latency_us += self.slowness_us();
+            self.fault(self.now_us + latency_us);
+        }
+        if let Some(Mishap::Slow(by_ms)) = mishap {
+            self.run.coverage.met(Met::SlowRequest);
+            latency_us += by_ms * MS;
             self.fault(self.now_us + latency_us);
         }
         let flight = Flight {
@@ -81,6 +88,16 @@ impl World {
         }
         self.lose_next = None;
         Some(done)
+    }
+
+    /// What a script does to this request.
+    fn trips(&mut self, id: HostId, action: &Action) -> Option<Mishap> {
+        let (what, mishap, times) = self.trip?;
+        if request_name(self.hosts[id].uid(), action) != what {
+            return None;
+        }
+        self.trip = (times > 1).then_some((what, mishap, times - 1));
+        Some(mishap)
     }
 
     fn fate(&mut self, weather: Weather) -> Fate {

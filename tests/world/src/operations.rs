@@ -41,6 +41,14 @@ impl World {
                 self.fault(self.now_us);
                 self.lose_next = Some((*kind, *done));
             }
+            Operation::Trip {
+                what,
+                mishap,
+                times,
+            } => {
+                self.fault(self.now_us);
+                self.trip = Some((what, *mishap, *times));
+            }
             Operation::DeleteLease => {
                 self.mark("delete lease", Met::LeaseDeleted, None);
                 self.fault(self.now_us);

@@ -109,9 +109,10 @@ impl World {
             format!("{uid} asks to {wanted} though it is on its way out")
         } else if self.settings.handover == Handover::Exclusive
             && gives_away(&request.action)
-            && !host.told_to_end
-            && host.knows_deletion()
+            && (host.knows_deletion() && !host.told_to_end
+                || host.told_to_end && host.believes_to_stay())
         {
+            // SIGTERM alone does not say it either: the sidecar may have been restarted.
             format!("{uid} asks to {wanted} while its app is still stopping")
         } else if makes_active(&uid, &request.action) && !(leads && in_time) {
             format!("{uid} asks to {wanted}; leads: {leads}, deadline within validity: {in_time}")
@@ -119,8 +120,8 @@ impl World {
             return self.check_steady(id, request);
         };
         let rule = match () {
-            () if gives_away(&request.action) => "I3",
             () if hurried => "I5",
+            () if gives_away(&request.action) => "I3",
             () => "contract",
         };
         self.violate(rule, message);
@@ -200,7 +201,7 @@ fn gives_away(action: &Action) -> bool {
 }
 
 /// What a request is called in the record of a run.
-fn request_name(uid: &str, action: &Action) -> &'static str {
+pub(super) fn request_name(uid: &str, action: &Action) -> &'static str {
     match action {
         Action::ReadLease => "read lease",
         Action::WriteLease(write) => match write.kind {

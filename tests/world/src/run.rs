@@ -94,6 +94,13 @@ impl Run {
         last.and_then(|(_, leader)| leader.as_deref())
     }
 
+    /// Which pods carried the active label at an instant.
+    pub fn active_at(&self, at_us: u64) -> &[String] {
+        let mut before = self.active.iter();
+        let last = before.rfind(|(from_us, _)| *from_us <= at_us);
+        last.map_or(&[], |(_, pods)| pods)
+    }
+
     /// When a pod other than `pod` first believed to lead after `from_us`, microseconds later.
     pub fn moved_us(&self, from_us: u64, pod: Option<&str>) -> Option<u64> {
         let moved = |(at_us, leader): &&(u64, Option<String>)| {

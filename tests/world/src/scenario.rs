@@ -6,6 +6,7 @@ use super::faults::Operation;
 use super::named;
 use super::random::Random;
 use super::storm;
+use super::windows;
 use common::contract::default;
 use election::{Handover, Params};
 
@@ -133,7 +134,9 @@ pub fn random_scenarios() -> impl Iterator<Item = &'static Scenario> {
 
 /// All scenarios: the random ones and those with a fixed meaning.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    random_scenarios().chain(named::ALL.iter())
+    random_scenarios()
+        .chain(named::ALL.iter())
+        .chain(windows::ALL.iter())
 }
 
 /// The scenario of this name.

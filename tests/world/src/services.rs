@@ -31,6 +31,12 @@ impl World {
                 self.mark("point service", Met::ServiceEdited, Some(id));
                 return self.point_service(target);
             }
+            ServiceEdit::Outbid(more) => {
+                self.mark("outbid service", Met::ServiceOutbid, None);
+                let now = self.api.lease().map_or(0, |lease| lease.record.term);
+                self.api
+                    .edit_service(NAME, |service| service.set_term(Term::Number(now + more)))
+            }
             ServiceEdit::Fight { times: 0, .. } => None,
             ServiceEdit::Fight {
                 target,

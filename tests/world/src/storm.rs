@@ -44,7 +44,10 @@ fn operation(random: &mut Random, settings: &Settings) -> Operation {
             let by_s = random.pick(&[-100_000, -15, -1, 1, 15, 100_000]);
             Operation::StepWallClock { target, by_s }
         }
-        7 => Operation::EditService(ServiceEdit::Join),
+        7 => {
+            let outbid = ServiceEdit::Outbid(random.pick(&[0, 1, 50]));
+            Operation::EditService(random.pick(&[ServiceEdit::Join, outbid]))
+        }
         8 => Operation::EditService(ServiceEdit::Fight {
             target,
             every_ms: random.between(5, 500),

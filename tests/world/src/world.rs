@@ -4,7 +4,7 @@ use super::api::Api;
 use super::clock::{Clock, MS, SECOND};
 use super::coverage::Met;
 use super::event::{Event, HostId, News, Queue, Stage};
-use super::faults::{Operation, Weather};
+use super::faults::{Mishap, Operation, Weather};
 use super::foreigner::Foreigner;
 use super::host::{self, Host};
 use super::invariants::Memory;
@@ -38,6 +38,8 @@ pub struct World {
     pub(super) weather: Vec<(u64, Option<HostId>, Weather)>,
     pub(super) outage_until_us: u64,
     pub(super) lose_next: Option<(LeaseWriteKind, bool)>,
+    /// Requests of this name, so many, that have a mishap.
+    pub(super) trip: Option<(&'static str, Mishap, u64)>,
     /// Another program that wants the Lease.
     pub(super) foreigner: Option<Foreigner>,
     /// What a restore goes back to.
@@ -112,6 +114,7 @@ impl World {
             weather: Vec::new(),
             outage_until_us: 0,
             lose_next: None,
+            trip: None,
             foreigner: None,
             backup: None,
             revision: 1,

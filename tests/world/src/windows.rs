@@ -1,0 +1,184 @@
+//! Scenarios that hit one narrow window each, which chance seldom does.
+
+use super::faults::{Mishap, Operation, ServiceEdit, Target, Weather};
+use super::scenario::{Plan, Scenario, Settings, Workload};
+use super::watch::Kind;
+use common::contract::default;
+use election::Handover::{self, Exclusive, Seamless};
+
+/// All of them.
+pub(super) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "late-service-write",
+        plan: |_| late_service_write(),
+    },
+    Scenario {
+        name: "lost-label-answer",
+        plan: |_| lost_label_answer(),
+    },
+    Scenario {
+        name: "blind-restart",
+        plan: |_| blind_restart(),
+    },
+    Scenario {
+        name: "blind-takeover",
+        plan: |_| blind_takeover(),
+    },
+    Scenario {
+        name: "outbid-service",
+        plan: |_| outbid_service(),
+    },
+    Scenario {
+        name: "restart-exclusive",
+        plan: |_| restart_exclusive(),
+    },
+    Scenario {
+        name: "paused-delete",
+        plan: |_| paused_delete(),
+    },
+    Scenario {
+        name: "foreigner-takes",
+        plan: |_| foreigner_takes(),
+    },
+];
+
+fn script(handover: Handover, operations: Vec<(u64, Operation)>) -> Plan {
+    Plan {
+        settings: Settings::usual(handover),
+        bursts: vec![operations],
+    }
+}
+
+/// Each leader is deleted as soon as it leads, and the writes that point the Service take longer
+/// than their deadline: that of the one arrives while the next one leads.
+fn late_service_write() -> Plan {
+    let slow = Operation::Trip {
+        what: "point service",
+        mishap: Mishap::Slow(4_500),
+        times: 2,
+    };
+    let delete = || Operation::Delete(Target::Leader);
+    script(Exclusive, vec![(0, slow), (0, delete()), (1_500, delete())])
+}
+
+/// A new leader gets no answer to the write of its own label and no news of pods, and is asked to
+/// hand the role on.
+fn lost_label_answer() -> Plan {
+    let lost = Operation::Trip {
+        what: "label self",
+        mishap: Mishap::AnswerLost,
+        times: 1,
+    };
+    let blind = |standby| {
+        let blind = Operation::BreakWatch {
+            target: Target::Standby(standby),
+            kind: Kind::Pods,
+            for_ms: 10_000,
+        };
+        (300, blind)
+    };
+    let operations = vec![
+        (0, lost),
+        (0, Operation::Delete(Target::Leader)),
+        blind(0),
+        blind(1),
+        (1_500, Operation::Switchover(None)),
+    ];
+    script(Exclusive, operations)
+}
+
+/// The sidecar of a leader that is being deleted has just started and learns of Services late.
+fn blind_restart() -> Plan {
+    let target = Target::Leader;
+    let crash = Operation::CrashSidecar {
+        target,
+        down_ms: 100,
+    };
+    let blind = Operation::BreakWatch {
+        target,
+        kind: Kind::Services,
+        for_ms: 8_000,
+    };
+    let delete = Operation::Delete(target);
+    script(Exclusive, vec![(0, crash), (50, delete), (101, blind)])
+}
+
+/// The leader's node dies, and those who could follow have just started and do not know of Services.
+fn blind_takeover() -> Plan {
+    let mut operations = vec![(2_000, Operation::CrashNode(Target::Leader))];
+    for target in [Target::Standby(0), Target::Standby(1)] {
+        let crash = Operation::CrashSidecar {
+            target,
+            down_ms: 100,
+        };
+        let blind = Operation::BreakWatch {
+            target,
+            kind: Kind::Services,
+            for_ms: 30_000,
+        };
+        operations.extend([(0, crash), (101, blind)]);
+    }
+    script(Exclusive, operations)
+}
+
+/// Somebody raises the term of the Service that points at a leader which is about to be cut off: when
+/// it comes back it strips, and must not lower what it finds.
+fn outbid_service() -> Plan {
+    let target = Target::Leader;
+    let for_ms = default::LEASE_DURATION_MS * 2;
+    let weather = Weather {
+        error: 600,
+        ..Weather::FAIR
+    };
+    let fail = Operation::Weather {
+        target: None,
+        weather,
+        for_ms: 10_000,
+    };
+    let mut plan = script(
+        Seamless,
+        vec![
+            (0, fail),
+            (50, Operation::EditService(ServiceEdit::Outbid(50))),
+            (60, Operation::Delete(target)),
+            (70, Operation::Cut { target, for_ms }),
+        ],
+    );
+    plan.settings.rules.fencing = false;
+    plan
+}
+
+/// The sidecar of an exclusive leader gets SIGTERM while its pod stays: its app runs on.
+fn restart_exclusive() -> Plan {
+    let restart = Operation::RestartSidecar {
+        target: Target::Leader,
+        down_ms: 2_000,
+    };
+    script(Exclusive, vec![(0, restart)])
+}
+
+/// The leader of a paused group is deleted: it keeps the role to its end, and nobody follows.
+fn paused_delete() -> Plan {
+    let operations = vec![
+        (0, Operation::Pause { for_ms: 60_000 }),
+        (5_000, Operation::Delete(Target::Leader)),
+    ];
+    script(Seamless, operations)
+}
+
+/// The only pod is cut off while a program that elects by client-go wants the Lease.
+fn foreigner_takes() -> Plan {
+    let foreigner = Operation::Foreigner {
+        for_ms: 60_000,
+        releases: true,
+    };
+    let cut = Operation::Cut {
+        target: Target::Leader,
+        for_ms: 25_000,
+    };
+    let mut plan = script(Seamless, vec![(0, foreigner), (10, cut)]);
+    plan.settings.rules.fencing = false;
+    plan.settings.pods = 1;
+    plan.settings.workload = Workload::Bare;
+    plan
+}
