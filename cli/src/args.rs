@@ -10,7 +10,8 @@ const EXIT_CODES: &str = "Exit codes:
   1  something could not be read or written, or is not there
   2  the command line is wrong
   3  refused: the role cannot move, or the leader did not move it
-  4  the role was not seen to have moved within the timeout";
+  4  the role was not seen to have moved within the timeout
+  5  manifests are not injected, or cannot be";
 
 /// Shows who is active in groups of pods of which one serves, and moves the role on request.
 #[derive(Debug, Parser)]
@@ -68,6 +69,61 @@ pub(crate) enum Command {
     Pause(GroupArgs),
     /// Let the role move again
     Resume(GroupArgs),
+    /// Print manifests with the sidecar, or with the annotation that asks for it
+    Inject(InjectArgs),
+    /// Print manifests without what inject has put into them
+    Uninject(UninjectArgs),
+    /// Say what would become of the pods of manifests, and why
+    Explain(ExplainArgs),
+}
+
+/// How much of an injection is written into a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// The annotation; the webhook does the rest
+    Annotate,
+    /// Everything that the webhook would add, and the account of each group
+    Full,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InjectArgs {
+    /// File, folder, or - for standard input; may be repeated
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What is written
+    #[arg(long, value_name = "MODE", default_value = "annotate")]
+    pub(crate) mode: Mode,
+    /// Print nothing; fail if something is missing
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    pub(crate) output: Data,
+    /// Image of the sidecar; by default that of the chart
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) sidecar_image: Option<String>,
+    /// When it is pulled
+    #[arg(long, value_name = "POLICY", default_value = "IfNotPresent",
+        value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub(crate) sidecar_image_pull_policy: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UninjectArgs {
+    /// File, folder, or - for standard input; may be repeated
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    pub(crate) output: Data,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// File, folder, or - for standard input; may be repeated
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

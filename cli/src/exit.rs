@@ -8,3 +8,5 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const REFUSED: u8 = 3;
 /// It was not seen to have moved within the timeout.
 pub(crate) const LATE: u8 = 4;
+/// Manifests are not injected, or cannot be.
+pub(crate) const UNINJECTED: u8 = 5;

@@ -35,6 +35,16 @@ pub(crate) enum Failure {
         namespace: String,
         hint: String,
     },
+    #[error("read {name}: {source}")]
+    Unreadable {
+        name: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{manifest}: {why}")]
+    Manifest { manifest: String, why: String },
+    #[error("not injected:\n{0}")]
+    NotInjected(String),
     #[error("write the output: {0}")]
     Output(String),
     #[error("the role stays where it is: {0}")]
@@ -56,6 +66,7 @@ impl Failure {
         match self {
             Self::Refused(_) => exit::REFUSED,
             Self::NotDone { .. } => exit::LATE,
+            Self::NotInjected(_) => exit::UNINJECTED,
             _ => exit::FAILED,
         }
     }

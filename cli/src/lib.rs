@@ -8,7 +8,7 @@
 //!
 //! Each command has a file of its own: what it reads and writes. What it says follows from the
 //! objects and the time alone (`group`, `doubts`, `status`, `moves`), which tests hold against kept
-//! output. Absent from it: any write but of the two annotations of a Lease that people may set.
+//! output. `inject`, `uninject` and `explain` ask no cluster: they are the injector, on files. Absent from it: any write but of the two annotations of a Lease that people may set.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -22,8 +22,10 @@ mod follow;
 mod gather;
 mod group;
 mod history;
+mod inject;
 mod lease;
 mod list;
+mod manifests;
 mod output;
 mod pause;
 mod report;
@@ -31,6 +33,7 @@ mod service;
 mod status;
 mod switchover;
 mod table;
+mod yaml;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -64,6 +67,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(args: &Args) -> Result<String, Failure> {
+    let namespace = args.common.namespace.as_deref();
+    match &args.command {
+        Command::Inject(args) => inject::inject(namespace, args),
+        Command::Uninject(args) => inject::uninject(args),
+        Command::Explain(args) => inject::explain(namespace, args),
+        command => ask(args, command),
+    }
+}
+
+/// Runs a command that asks a cluster.
+fn ask(args: &Args, command: &Command) -> Result<String, Failure> {
     // One provider in the whole program; a second call finds it there.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -74,12 +88,13 @@ fn execute(args: &Args) -> Result<String, Failure> {
         .map_err(Failure::Runtime)?;
     runtime.block_on(async {
         let cluster = connect::connect(&args.common).await?;
-        match &args.command {
+        match command {
             Command::Status(args) => status::run(&cluster, args).await,
             Command::Switchover(args) => switchover::run(&cluster, args).await,
             Command::History(args) => history::run(&cluster, args).await,
             Command::Pause(args) => pause::run(&cluster, args, true).await,
             Command::Resume(args) => pause::run(&cluster, args, false).await,
+            Command::Inject(_) | Command::Uninject(_) | Command::Explain(_) => Ok(String::new()),
         }
     })
 }

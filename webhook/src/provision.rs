@@ -5,13 +5,12 @@
 
 pub mod follow;
 pub mod known;
-pub mod names;
 mod objects;
 
 use crate::client::{ApiError, post, within};
 use crate::metrics::Metrics;
 use crate::provision::known::Known;
-use crate::provision::names::Role;
+use inject::names::{self, Role};
 use inject::{Account, AccountKind, Injection};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::RoleBinding;

@@ -119,7 +119,8 @@ fn mount_path(mount: &Value) -> &str {
     path.unwrap_or_default().trim_end_matches('/')
 }
 
-fn is_drain(hook: &Value, port: u16) -> bool {
+/// Whether a hook is the sidecar's on this port.
+pub(crate) fn is_drain(hook: &Value, port: u16) -> bool {
     let get = hook.get("httpGet");
     let is = |key: &str, wanted: Value| get.and_then(|get| get.get(key)) == Some(&wanted);
     is("path", json!(path::DRAIN)) && is("port", json!(port))

@@ -303,12 +303,10 @@ impl Plan<'_> {
             .iter()
             .filter(|(key, _)| *key != "resources")
             .collect();
-        let content = json!([own, self.options.resources, volumes]).to_string();
-        format!(
-            "{}+{:016x}",
-            self.settings.version,
-            fnv1a(content.as_bytes())
-        )
+        // JSON can write every value of its own.
+        let content = serde_json::to_vec(&(own, &self.options.resources, volumes));
+        let hash = fnv1a(&content.unwrap_or_default());
+        format!("{}+{hash:016x}", self.settings.version)
     }
 }
 

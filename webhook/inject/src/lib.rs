@@ -1,6 +1,7 @@
 //! What the webhook answers, as pure functions of what it was asked.
 //!
 //! - [`decision::decide`]: what becomes of a pod that is about to be created;
+//! - [`offline::inject`]: the same for the templates of workloads, without an API server;
 //! - [`route::route`]: where an annotated Service points, derived from its annotations;
 //! - [`certs::plan`]: what to do about the serving certificate;
 //! - [`review`]: admission reviews as they come in and go out.
@@ -21,6 +22,9 @@ mod container;
 pub mod decision;
 mod drain;
 mod group;
+pub mod names;
+pub mod objects;
+pub mod offline;
 pub mod options;
 mod patch;
 mod pod;

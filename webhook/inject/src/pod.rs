@@ -84,9 +84,7 @@ impl<'a> Pod<'a> {
         self.init_containers?
             .iter()
             .enumerate()
-            .find(|(_, container)| {
-                name(container) == Some(contract::CONTAINER) && is_ours(container)
-            })
+            .find(|(_, container)| is_sidecar(container))
             .and_then(|(index, container)| Some((index, container.as_object()?)))
     }
 
@@ -191,7 +189,12 @@ pub(crate) fn name(named: &Value) -> Option<&str> {
     named.get("name")?.as_str()
 }
 
-/// The sidecar is told from a namesake by the variable that no other program has.
+/// Whether a container is the sidecar. It is told from a namesake by the variable that no other
+/// program has.
+pub(crate) fn is_sidecar(container: &Value) -> bool {
+    name(container) == Some(contract::CONTAINER) && is_ours(container)
+}
+
 fn is_ours(container: &Value) -> bool {
     let env = container.get("env").and_then(Value::as_array);
     env.is_some_and(|env| {

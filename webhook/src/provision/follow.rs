@@ -2,10 +2,10 @@
 //! annotated Service and so need the second role.
 
 use crate::provision::known;
-use crate::provision::names::{self, Role};
 use crate::provision::{Need, ProvisionError, Provisioner};
 use crate::watch::{MetadataOf, Scope, Whole, follow};
 use futures_util::stream::{StreamExt, unfold};
+use inject::names::{self, Role};
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;

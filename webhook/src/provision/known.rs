@@ -4,9 +4,9 @@
 //! groups and of annotated Services, not that of pods.
 
 use crate::provision::Need;
-use crate::provision::names::{self, MANAGED_BY, Role};
 use crate::watch::Seen;
 use common::contract;
+use inject::names::{self, MANAGED_BY, Role};
 use inject::{Account, AccountKind};
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;

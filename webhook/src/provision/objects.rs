@@ -1,8 +1,8 @@
 //! The objects that the provisioner makes.
 
 use crate::provision::Need;
-use crate::provision::names::{self, MANAGED_BY, Role};
 use common::contract;
+use inject::names::{self, MANAGED_BY, Role};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use kube::api::ObjectMeta;

@@ -310,3 +310,29 @@ async fn groups_are_bounded() {
     );
     provisioner.ready(&need("a")).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_is_what_the_command_line_prints() {
+    let api = FakeApi::new();
+    let provisioner = Provisioner::new(
+        api.client(),
+        ClusterRoles {
+            sidecar: common::contract::SIDECAR_CLUSTER_ROLE.to_owned(),
+            router: common::contract::ROUTER_CLUSTER_ROLE.to_owned(),
+        },
+        bounds(),
+        Arc::default(),
+    );
+    let need = own();
+    provisioner.ready(&need).await.unwrap();
+    let group = common::ids::Group::parse(&need.group).unwrap();
+    let printed = inject::objects::of_group(&need.namespace, &group, &need.account);
+    for (path, printed) in [ACCOUNT, SIDECAR].into_iter().zip(printed) {
+        let mut made = api.get(path).unwrap();
+        made["metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("resourceVersion");
+        assert_eq!(made, printed);
+    }
+}

@@ -1,7 +1,7 @@
-//! Names and labels of what the provisioner makes.
+//! Names and labels of the accounts and bindings of groups.
 
+use crate::account::{Account, AccountKind};
 use common::hash::fnv1a;
-use inject::{Account, AccountKind};
 
 /// Label on everything that this program makes.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "active-passive");
