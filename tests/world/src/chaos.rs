@@ -3,7 +3,7 @@
 use super::admission::{Rules, Term};
 use super::faults::{Operation, ServiceEdit, Target, Weather};
 use super::random::Random;
-use super::scenario::{Plan, Scenario, Settings, Workload};
+use super::scenario::{OWNER, Plan, Scenario, Settings, Workload};
 use super::watch::Kind;
 use election::{Handover, LeaseWriteKind, RoleLabel};
 
@@ -91,6 +91,7 @@ fn settings(random: &mut Random) -> Settings {
         },
         unready_grace_ms: random.pick(&[0, 1_000, 5_000]),
         priorities: priorities.to_vec(),
+        owners: vec![OWNER],
         rules: Rules {
             fencing: random.chance(500),
             route: random.chance(700),

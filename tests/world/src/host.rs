@@ -192,7 +192,13 @@ pub(super) fn number(uid: &str) -> Option<HostId> {
 }
 
 /// The object of a new pod.
-pub(super) fn new_pod(identity: &Identity, priority: i32, revision: u64, now_us: u64) -> PodView {
+pub(super) fn new_pod(
+    identity: &Identity,
+    priority: i32,
+    owner: String,
+    revision: u64,
+    now_us: u64,
+) -> PodView {
     PodView {
         uid: identity.uid.clone(),
         name: identity.name.clone(),
@@ -206,7 +212,7 @@ pub(super) fn new_pod(identity: &Identity, priority: i32, revision: u64, now_us:
         priority,
         revision: format!("r{revision}"),
         created_s: i64::try_from(now_us / SECOND).unwrap_or(i64::MAX),
-        owner: Some(super::scenario::OWNER.to_owned()),
+        owner: Some(owner),
     }
 }
 

@@ -30,6 +30,7 @@ mod run;
 mod scenario;
 mod services;
 mod storm;
+mod successors;
 mod sweep;
 mod watch;
 mod windows;

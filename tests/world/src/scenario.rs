@@ -6,8 +6,10 @@ use super::faults::Operation;
 use super::named;
 use super::random::Random;
 use super::storm;
+use super::successors;
 use super::windows;
 use common::contract::default;
+use common::ids::Identity;
 use election::{Handover, Params};
 
 /// A kind of run. Its name and a seed determine everything.
@@ -57,6 +59,8 @@ pub struct Settings {
     pub unready_grace_ms: u64,
     /// Priorities of the pods, in the order of their creation and over again.
     pub priorities: Vec<i32>,
+    /// Workloads of the pods, in the order of their creation and over again.
+    pub owners: Vec<&'static str>,
     /// Policies of the API server.
     pub rules: Rules,
     /// Annotated Services with a selector.
@@ -85,6 +89,7 @@ impl Settings {
             drain_timeout_ms: default::GRACE_PERIOD_S * 1_000 - default::DRAIN_RESERVE_MS,
             unready_grace_ms: default::UNREADY_GRACE_MS,
             priorities: vec![0],
+            owners: vec![OWNER],
             rules: Rules {
                 fencing: true,
                 route: true,
@@ -98,11 +103,16 @@ impl Settings {
         }
     }
 
-    /// The settings of the elector of one pod.
-    pub(super) fn params(&self, identity: common::ids::Identity, jitter_seed: u64) -> Params {
+    /// The workload of the pod with this number.
+    pub(super) fn owner(&self, number: usize) -> String {
+        self.owners[number % self.owners.len()].to_owned()
+    }
+
+    /// The settings of the elector of the pod with this number.
+    pub(super) fn params(&self, number: usize, identity: Identity, jitter_seed: u64) -> Params {
         Params {
             identity,
-            owner: Some(OWNER.to_owned()),
+            owner: Some(self.owner(number)),
             lease_duration_ms: self.lease_duration_ms,
             renew_deadline_ms: self.lease_duration_ms * 2 / 3,
             retry_period_ms: self.lease_duration_ms * 2 / 15,
@@ -124,7 +134,7 @@ impl Settings {
     }
 }
 
-/// The workload of all pods.
+/// The workload of the pods.
 pub(super) const OWNER: &str = "Deployment/web";
 
 /// The random scenarios.
@@ -136,6 +146,7 @@ pub fn random_scenarios() -> impl Iterator<Item = &'static Scenario> {
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
     random_scenarios()
         .chain(named::ALL.iter())
+        .chain(successors::ALL.iter())
         .chain(windows::ALL.iter())
 }
 

@@ -244,7 +244,8 @@ impl World {
         let wall_skew_us = self.random.between(0, 7_200) as i64 * SECOND as i64;
         let priorities = &self.settings.priorities;
         let priority = priorities[number % priorities.len()];
-        let view = host::new_pod(&identity, priority, self.revision, self.now_us);
+        let owner = self.settings.owner(number);
+        let view = host::new_pod(&identity, priority, owner, self.revision, self.now_us);
         self.hosts.push(Host::new(identity, clock, wall_skew_us));
         self.hosts[number].life.app_running = true;
         let change = self.api.create_pod(view);
@@ -262,7 +263,7 @@ impl World {
     pub(super) fn start_process(&mut self, id: HostId) {
         let jitter_seed = self.random.bits();
         let host = &mut self.hosts[id];
-        let params = self.settings.params(host.identity.clone(), jitter_seed);
+        let params = self.settings.params(id, host.identity.clone(), jitter_seed);
         host.elector = Some(Elector::new(params));
         host.wake += 1;
         let (incarnation, wake) = (host.incarnation, host.wake);
