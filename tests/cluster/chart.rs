@@ -8,6 +8,7 @@ use tests::cluster::{Cluster, ClusterOptions};
 use tests::scene::{self, SYSTEM_NAMESPACE};
 
 use crate::context::Case;
+use crate::rotation;
 
 const RELEASE: &str = "active-passive";
 /// Label of every object of the chart, and of what its Deployment makes.
@@ -15,7 +16,7 @@ const OURS: &str = "--selector=app.kubernetes.io/name=active-passive";
 const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
 
 pub(crate) const CASES: &[Case] = &[Case {
-    name: "chart: installs, upgrades to itself and leaves nothing",
+    name: "chart: installs, upgrades to itself, replaces its authorities and leaves nothing",
     run: |_| Box::pin(installs_and_leaves()),
 }];
 
@@ -54,6 +55,8 @@ async fn installs_and_leaves() -> Result<()> {
             "an upgrade to itself changed {name}:\n{object:#}\nis now\n{now:#?}"
         );
     }
+
+    rotation::rotates(&cluster).await?;
 
     let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];
     cluster.kube().helm(&uninstall).await?;

@@ -16,6 +16,7 @@ mod fencing_trespass;
 mod harness;
 mod input;
 mod moves;
+mod rotation;
 mod routing;
 mod routing_apply;
 mod steady;

@@ -188,3 +188,34 @@ fn values_decide() {
         "a budget of one pod blocks every drain"
     );
 }
+
+#[test]
+fn certificates_come_from_whom_the_values_name() {
+    let helm = helm();
+    let own = rendered(&helm, &[]);
+    assert!(own.contains("--certificate=own\n") && !own.contains("cert-manager.io"));
+
+    let manager = rendered(&helm, &["--set=certificates.mode=certManager"]);
+    assert!(manager.contains("--certificate=given\n"));
+    assert_eq!(manager.matches("kind: Certificate\n").count(), 2);
+    assert_eq!(manager.matches("\nkind: Secret\n").count(), 0);
+    let service = format!("- active-passive-webhook.{NAMESPACE}.svc\n");
+    assert!(manager.contains(&service), "the name that API servers use");
+    let issuer = "--set-json=certificates.certManager.issuerRef={\"name\":\"ours\",\"kind\":\"ClusterIssuer\"}";
+    let issued = rendered(&helm, &["--set=certificates.mode=certManager", issuer]);
+    assert_eq!(issued.matches("kind: Certificate\n").count(), 1);
+    assert!(issued.contains("kind: ClusterIssuer\n") && issued.contains("name: ours\n"));
+
+    let given = [
+        "--set=certificates.mode=secret",
+        "--set=certificates.secretName=mine",
+    ];
+    let given = rendered(&helm, &given);
+    assert!(given.contains("--certificate-secret=mine\n"));
+    let rules = |rendering: &str| rendering.matches("resources: [secrets]\n").count();
+    assert_eq!(
+        (rules(&own), rules(&manager), rules(&given)),
+        (2, 1, 1),
+        "only read"
+    );
+}

@@ -11,9 +11,13 @@ active-passive-webhook
 active-passive
 {{- end }}
 
-{{/* The Secret with the webhook's certificate authority and certificate. */}}
+{{/* The Secret with the webhook's certificate and the authority to trust for it. */}}
 {{- define "active-passive.certificateSecret" -}}
+{{- if eq .Values.certificates.mode "secret" -}}
+{{ required "certificates.mode is secret: set certificates.secretName to a Secret with tls.crt, tls.key and ca.crt" .Values.certificates.secretName }}
+{{- else -}}
 active-passive-webhook-certificate
+{{- end }}
 {{- end }}
 
 {{/* What a Deployment or Service selects by; never changes between versions. */}}
