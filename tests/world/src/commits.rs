@@ -18,8 +18,9 @@ impl World {
                 let before = before.as_ref().map(|lease| &lease.record);
                 let term = before.map_or(0, |record| record.term);
                 let acquires = write.kind == LeaseWriteKind::Acquire;
-                if before.is_none() && self.no_terms() {
-                    self.memory.forget_terms();
+                if before.is_none() {
+                    let shown = self.term_shown();
+                    self.memory.forget_terms_above(shown);
                 }
                 if let Some(before) = before.filter(|record| record.paused) {
                     self.check_paused(id, write.kind, before.holder.as_deref());
@@ -68,9 +69,12 @@ impl World {
         }
     }
 
-    /// Whether no pod is left that says which terms there have been.
-    fn no_terms(&self) -> bool {
-        self.api.pods().all(|pod| pod.view.term.is_none())
+    /// The highest term that is left on any pod or Service: once the Lease is deleted, nothing else
+    /// says which terms there have been.
+    fn term_shown(&self) -> u64 {
+        let pods = self.api.pods().filter_map(|pod| pod.view.term);
+        let services = self.api.services().filter_map(|service| service.view.term);
+        pods.chain(services).max().unwrap_or(0)
     }
 
     /// I3.

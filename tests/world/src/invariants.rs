@@ -43,9 +43,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Nothing is left that says which terms there have been: they begin anew.
-    pub(super) fn forget_terms(&mut self) {
-        self.led.clear();
+    /// Nothing is left that says that there have been higher terms: they begin anew.
+    pub(super) fn forget_terms_above(&mut self, term: u64) {
+        self.led.retain(|led, _| *led <= term);
     }
 
     /// The API server has gone back: what is promised begins anew at `at_us`.
