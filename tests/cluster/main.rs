@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod chart;
+mod cli;
 mod context;
 mod demo;
 mod fencing;
@@ -30,7 +31,10 @@ use tests::cluster;
 use context::{Case, Shared};
 
 fn main() -> ExitCode {
-    if let Some(code) = cluster::divert().or_else(harness::divert) {
+    if let Some(code) = cluster::divert()
+        .or_else(harness::divert)
+        .or_else(cli::divert)
+    {
         return code;
     }
     let mut args = Arguments::from_args();
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         .chain(chart::CASES)
         .chain(moves::CASES)
         .chain(steady::CASES)
+        .chain(cli::CASES)
         .chain(fencing::CASES)
         .chain(fencing_innocent::CASES)
         .chain(fencing_modes::CASES)
