@@ -69,7 +69,8 @@ impl Kind {
 struct Seen {
     lease: Version,
     pods: Vec<Version>,
-    service: Version,
+    /// `None`: Services are not listed yet.
+    service: Option<Version>,
 }
 
 impl Process {
@@ -141,9 +142,7 @@ impl Process {
                     .pods()
                     .zip(&self.seen.pods)
                     .any(|(pod, seen)| pod.version != *seen),
-                Kind::Service => api
-                    .service()
-                    .is_some_and(|service| service.version != self.seen.service),
+                Kind::Service => self.seen.service != Some(service_version(api)),
             }
     }
 
@@ -152,20 +151,21 @@ impl Process {
         Kind::ALL.into_iter().any(|kind| self.has_unseen(api, kind))
     }
 
-    /// A new process: it lists pods and Services, and then the Lease.
+    /// A new process: it lists pods and the Lease, and Services, which may come late.
     pub(super) fn start(&mut self, scope: &Scope, api: &Api) -> Broken {
         self.elector = Some(Shared::new(Elector::new(scope.params(self.pod))));
         self.seen = Seen::default();
-        let pods = Input::PodsListed(api.pods().cloned().collect());
-        let services = Input::ServicesListed(api.service().cloned().into_iter().collect());
-        let early = [pods, services].map(|input| self.step(scope, input));
+        self.behind = scope.service;
+        let listed = Input::PodsListed(api.pods().cloned().collect());
+        let pods = self.step(scope, listed);
         self.seen.pods = api.pods().map(|pod| pod.version).collect();
-        self.seen.service = api
-            .service()
-            .map(|service| service.version)
-            .unwrap_or_default();
-        let late = self.deliver(scope, api, Kind::Lease);
-        early.into_iter().fold(late, Option::or)
+        let services = if self.behind {
+            None
+        } else {
+            self.deliver(scope, api, Kind::Service)
+        };
+        let lease = self.deliver(scope, api, Kind::Lease);
+        pods.or(services).or(lease)
     }
 
     /// The process ends. What it has sent may be committed yet.
@@ -207,10 +207,15 @@ impl Process {
                 }
                 broken
             }
-            Kind::Service => api.service().and_then(|service| {
-                self.seen.service = service.version;
-                self.step(scope, Input::ServiceSeen(service.clone()))
-            }),
+            Kind::Service => {
+                let listed = self.seen.service.is_some();
+                self.seen.service = Some(service_version(api));
+                let input = match api.service() {
+                    Some(service) if listed => Input::ServiceSeen(service.clone()),
+                    service => Input::ServicesListed(service.cloned().into_iter().collect()),
+                };
+                self.step(scope, input)
+            }
         }
     }
 
@@ -277,7 +282,7 @@ impl Process {
                 }
             }
             Outcome::Service(Some(service)) => {
-                self.seen.service = self.seen.service.max(service.version);
+                self.seen.service = self.seen.service.max(Some(service.version));
             }
             Outcome::Service(None) | Outcome::NoLease | Outcome::Failed(_) => {}
         }
@@ -318,6 +323,11 @@ impl Process {
         let mut peers = self.elector.iter().flat_map(|elector| elector.peers());
         peers.any(|peer| peer.uid == uid && peer.ineligible == Some(Ineligible::Terminating))
     }
+}
+
+fn service_version(api: &Api) -> Version {
+    let version = api.service().map(|service| service.version);
+    version.unwrap_or_default()
 }
 
 impl Exchange {

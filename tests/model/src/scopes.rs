@@ -157,6 +157,7 @@ fn deletions() -> Vec<Scope> {
             effort: Effort::Deep,
             service: true,
             change_kinds: &[Change::Delete],
+            ticks: 9,
             ..CHANGED_EXCLUSIVE
         },
         Scope {
@@ -165,6 +166,7 @@ fn deletions() -> Vec<Scope> {
             effort: Effort::Deep,
             pods: 3,
             change_kinds: &[Change::Delete],
+            ticks: 9,
             ..CHANGED
         },
     ]
@@ -181,8 +183,9 @@ fn moves() -> Vec<Scope> {
         },
         Scope {
             name: "switchover-exclusive",
-            about: "the same, exclusive",
+            about: "the same, exclusive, until a late label could stay",
             change_kinds: &[Change::Switchover],
+            ticks: 14,
             ..CHANGED_EXCLUSIVE
         },
         Scope {
