@@ -327,9 +327,10 @@ fn every_source_file_is_part_of_a_crate() {
         } else {
             stem
         };
-        // Cargo finds these by itself: programs, and test programs beside a manifest.
+        // Cargo finds these by itself: programs, and those of tests and benches beside a manifest.
+        let beside = folder.ends_with("tests") || folder.ends_with("benches");
         let program = folder.ends_with("src/bin")
-            || folder.ends_with("tests") && root().join(folder).join("../Cargo.toml").exists();
+            || beside && root().join(folder).join("../Cargo.toml").exists();
         let found = matches!(name, "lib" | "main" | "build") || program;
         (!found && !declared(name)).then(|| source.path.clone())
     });

@@ -17,6 +17,9 @@ use tests::{progress, project_root};
 /// about a minute.
 const SIMULATED_RUNS: &str = "50000";
 
+/// How long reviews with random bytes are answered, seconds; by itself the test takes one.
+const FUZZ_S: &str = "60";
+
 /// How many tests ended how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Counts {
@@ -80,7 +83,11 @@ fn main() -> Result<ExitCode> {
         let model = ["run", "--quiet", "--locked", "--bin", "model", "--", "test"];
         counts += stage("model", || check(&model))?;
     }
-    let stages_only = ["format", "clippy", "simulation", "model"]
+    if wishes.want("fuzz") {
+        let fuzz = ["test", "-p", "inject", "--test", "fuzz", "--locked"];
+        counts += stage("fuzz", || one(cargo(&fuzz).env("FUZZ_S", FUZZ_S)))?;
+    }
+    let stages_only = ["format", "clippy", "simulation", "model", "fuzz"]
         .map(Some)
         .contains(&wishes.only.as_deref());
     if !stages_only {
@@ -108,7 +115,12 @@ fn stage(name: &str, run: impl FnOnce() -> Result<Counts>) -> Result<Counts> {
 
 /// A command of cargo that counts as one test.
 fn check(args: &[&str]) -> Result<Counts> {
-    let passed = cargo(args).status().context("start cargo")?.success();
+    one(&mut cargo(args))
+}
+
+/// A command that counts as one test.
+fn one(command: &mut Command) -> Result<Counts> {
+    let passed = command.status().context("start cargo")?.success();
     Ok(Counts {
         passed: passed.into(),
         failed: (!passed).into(),

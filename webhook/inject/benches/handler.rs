@@ -6,6 +6,7 @@
     reason = "measures time and writes a file; the library does not"
 )]
 
+use common::contract::INJECT;
 use inject::review::{Answer, Resource, Review};
 use inject::{Settings, decide};
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ const LARGE_VARIABLES: usize = 8_000;
 fn review(bytes: &[u8]) -> Value {
     let mut review: Value = serde_json::from_slice(bytes).unwrap();
     let annotations = &mut review["request"]["object"]["metadata"]["annotations"];
-    annotations["active-passive.dev/inject"] = json!("true");
+    annotations[INJECT] = json!("true");
     review
 }
 
