@@ -139,7 +139,7 @@ fn of_services(group: &Group) -> Vec<Doubt> {
         {
             let text = format!(
                 "Service {name} sends traffic to {}, not to {} alone",
-                to(group, service.route()),
+                destination(group, service.route()),
                 holder.name()
             );
             doubts.push(doubt("Misrouted", text));
@@ -160,7 +160,7 @@ fn of_services(group: &Group) -> Vec<Doubt> {
 }
 
 /// Where traffic goes, after "sends traffic to".
-pub(crate) fn to<'a>(group: &'a Group, route: Route<'a>) -> &'a str {
+pub(crate) fn destination<'a>(group: &'a Group, route: Route<'a>) -> &'a str {
     match route {
         Route::Untouched => "whoever its endpoints name",
         Route::Selector => "every pod that it selects",

@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     Output(String),
     #[error("the role stays where it is: {0}")]
     Refused(String),
+    #[error("the role went to {0} instead: the active pod had to go before it had answered")]
+    Elsewhere(String),
     #[error(
         "not done within {waited_s} s: {waiting_for}; the request stands, and \
              `kubectl active-passive status {group}` shows what became of it"
@@ -64,7 +66,7 @@ impl Failure {
     /// How the program ends.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) => exit::REFUSED,
+            Self::Refused(_) | Self::Elsewhere(_) => exit::REFUSED,
             Self::NotDone { .. } => exit::LATE,
             Self::NotInjected(_) => exit::UNINJECTED,
             _ => exit::FAILED,

@@ -1,6 +1,6 @@
 //! What becomes of a switchover, as the objects show it. Pure.
 
-use crate::doubts::{doubts, to};
+use crate::doubts::{destination, doubts};
 use crate::group::Group;
 use crate::lease::Lease;
 use crate::service::Route;
@@ -36,6 +36,8 @@ pub(crate) enum Progress {
     Refused,
     /// The role and the Services have moved to this pod.
     Moved(String),
+    /// The role has moved to this pod, which is not the one that was asked for.
+    Elsewhere(String),
 }
 
 /// Whether the role can move from its holder to `to`, or to anybody; otherwise why not.
@@ -110,8 +112,8 @@ fn can_follow(group: &Group, to: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// How far a switchover is that was asked for when `before` was active.
-pub(crate) fn progress(group: &Group, before: &Before) -> Progress {
+/// How far a switchover to `to`, or to anybody, is that was asked for when `before` was active.
+pub(crate) fn progress(group: &Group, before: &Before, to: Option<&str>) -> Progress {
     let waiting = |text: String| Progress::Waiting(text);
     let Some(lease) = &group.lease else {
         return waiting("the Lease is gone, and not there again yet".to_owned());
@@ -124,6 +126,10 @@ pub(crate) fn progress(group: &Group, before: &Before) -> Progress {
             Some(_) => waiting(format!("{holder} has not answered yet")),
             None => Progress::Refused,
         };
+    }
+    // The leader had to go before it had answered, and another pod was better or first.
+    if to.is_some_and(|to| to != holder) {
+        return Progress::Elsewhere(holder);
     }
     let history = lease.history();
     let entry = history.iter().rfind(|entry| entry.term == lease.term());
@@ -141,8 +147,8 @@ pub(crate) fn progress(group: &Group, before: &Before) -> Progress {
         route => route != Route::Pod(&uid),
     });
     if let Some(service) = late {
-        let (name, to) = (&service.metadata.name, to(group, service.route()));
-        return waiting(format!("Service {name} still sends traffic to {to}"));
+        let (name, there) = (&service.metadata.name, destination(group, service.route()));
+        return waiting(format!("Service {name} still sends traffic to {there}"));
     }
     Progress::Moved(holder)
 }

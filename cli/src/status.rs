@@ -3,7 +3,7 @@
 use crate::age::{since_s, span, took};
 use crate::args::{Data, Format, StatusArgs};
 use crate::connect::Cluster;
-use crate::doubts::{doubts, to};
+use crate::doubts::{destination, doubts};
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather, group};
 use crate::group::{Group, Member};
@@ -138,7 +138,7 @@ fn facts(group: &Group, now: Timestamp) -> Vec<(&'static str, String)> {
         let name = &service.metadata.name;
         let routes = match service.route() {
             Route::Untouched => "has no selector: it is left alone".to_owned(),
-            route => format!("sends traffic to {}", to(group, route)),
+            route => format!("sends traffic to {}", destination(group, route)),
         };
         facts.push(("Service:", format!("{name} {routes}")));
     }

@@ -72,8 +72,9 @@ async fn follow(
     let mut said = String::new();
     loop {
         let waiting_for = match group(cluster, &args.group).await {
-            Ok((group, _)) => match progress(&group, before) {
+            Ok((group, _)) => match progress(&group, before, args.to.as_deref()) {
                 Progress::Moved(pod) => return Ok(Some(pod)),
+                Progress::Elsewhere(pod) => return Err(Failure::Elsewhere(pod)),
                 Progress::Refused => return Ok(None),
                 Progress::Waiting(what) => what,
             },

@@ -101,7 +101,7 @@ fn a_switchover_is_done_once_role_label_and_services_have_moved() {
     let mut objects = objects("settled");
     let mut step = |change: &dyn Fn(&mut Vec<Value>)| {
         change(&mut objects);
-        progress(&groups_of(&objects).remove(0), &before)
+        progress(&groups_of(&objects).remove(0), &before, Some("web-1"))
     };
     let waiting = |text: &str| Progress::Waiting(text.to_owned());
     let asked = step(&|objects| annotate(objects, contract::SWITCHOVER, json!("any")));
@@ -143,5 +143,25 @@ fn a_request_that_is_gone_while_the_holder_stays_was_refused() {
         uid: "u-3".to_owned(),
         term: 3,
     };
-    assert_eq!(progress(&settled(|_| {}), &before), Progress::Refused);
+    let stays = settled(|_| {});
+    assert_eq!(progress(&stays, &before, None), Progress::Refused);
+}
+
+#[test]
+fn a_role_that_went_to_another_pod_than_the_one_asked_for_is_not_done() {
+    let before = Before {
+        pod: "web-1".to_owned(),
+        uid: "u-1".to_owned(),
+        term: 2,
+    };
+    let group = settled(|_| {});
+    let there = "web-3".to_owned();
+    let elsewhere = Progress::Elsewhere(there.clone());
+    assert_eq!(progress(&group, &before, Some("web-2")), elsewhere);
+    for to in [None, Some("web-3")] {
+        assert_eq!(
+            progress(&group, &before, to),
+            Progress::Moved(there.clone())
+        );
+    }
 }
