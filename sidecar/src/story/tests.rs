@@ -170,6 +170,19 @@ fn a_move_here_is_told_on_lease_pod_and_service_and_a_renewal_on_none() {
     }
 }
 
+/// The annotation alone moves no traffic: where nothing derives the selector, a second write does.
+#[test]
+fn a_service_is_told_of_once_its_selector_names_the_pod() {
+    let mut scene = scene();
+    let web = service("web", &json!({"app": "web"}), "10.0.0.1");
+    scene.facts.list_services([&web]);
+    scene.writes_service(at(110), route(2), routed("u-9"));
+    assert_eq!(scene.told(), []);
+    scene.writes_service(at(120), route(2), routed("u-1"));
+    let told = scene.told();
+    assert_eq!(told[0].1, Reason::TrafficMoved, "{told:?}");
+}
+
 #[test]
 fn the_old_leader_says_where_the_role_went() {
     for (holder, given, why) in [
