@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Inject(InjectArgs),
     /// Print manifests without what inject has put into them
     Uninject(UninjectArgs),
-    /// Say what would become of the pods of manifests, and why
+    /// Say what becomes of the pods of manifests, or of a pod that runs, and why
     Explain(ExplainArgs),
 }
 
@@ -121,8 +121,11 @@ pub(crate) struct UninjectArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
+    /// A pod that runs
+    #[arg(required_unless_present = "files", conflicts_with = "files")]
+    pub(crate) pod: Option<String>,
     /// File, folder, or - for standard input; may be repeated
-    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    #[arg(short, long = "filename", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 

@@ -1,17 +1,21 @@
 //! `inject`, `uninject` and `explain`: what the webhook would do, to manifests, without a cluster.
 
 use crate::args::{Data, ExplainArgs, InjectArgs, Mode, UninjectArgs};
+use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::manifests::{self, Manifest};
 use crate::output;
 use crate::yaml::{Change, Text};
 use ::inject::offline::{self, Injected};
 use ::inject::{Add, Decision, Settings};
+use common::contract;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// Where an object goes that names no namespace.
 const NAMESPACE: &str = "default";
+/// How the sidecar's image is pulled where nobody says.
+const PULL_POLICY: &str = "IfNotPresent";
 
 /// Settings with an image, or with the one of the chart.
 fn settings(image: Option<&str>, pull_policy: &str) -> Settings {
@@ -116,7 +120,7 @@ pub(crate) fn uninject(args: &UninjectArgs) -> Result<String, Failure> {
 
 /// What would become of each template, and why, in words.
 pub(crate) fn explain(namespace: Option<&str>, args: &ExplainArgs) -> Result<String, Failure> {
-    let settings = settings(None, "IfNotPresent");
+    let settings = settings(None, PULL_POLICY);
     let mut told = String::new();
     for manifest in manifests::read(&args.files)? {
         let text = parsed(&manifest)?;
@@ -129,6 +133,42 @@ pub(crate) fn explain(namespace: Option<&str>, args: &ExplainArgs) -> Result<Str
         }
     }
     Ok(told)
+}
+
+/// The same for a pod that runs: what it has, and what it would get if it were made now.
+pub(crate) async fn explain_pod(cluster: &Cluster, name: &str) -> Result<String, Failure> {
+    let path = format!("/api/v1/namespaces/{}/pods/{name}", cluster.namespace);
+    let pod: Value = cluster.get(&format!("read pod {name}"), &path).await?;
+    let (pod, settings) = as_created(pod);
+    let mut told = String::new();
+    for injected in offline::inject(&pod, &cluster.namespace, &settings) {
+        tell(&mut told, &injected).map_err(|error| Failure::Output(error.to_string()))?;
+    }
+    Ok(told)
+}
+
+/// A pod without what sidecars have written since it was made, and settings with its own image.
+fn as_created(mut pod: Value) -> (Value, Settings) {
+    let annotations = &pod["metadata"]["annotations"];
+    let role_label = annotations[contract::ROLE_LABEL]
+        .as_str()
+        .map(str::to_owned);
+    let role_label = role_label.unwrap_or_else(|| contract::ROLE.to_owned());
+    if let Some(labels) = pod["metadata"]["labels"].as_object_mut() {
+        labels.retain(|key, _| *key != role_label && key != contract::POD);
+    }
+    if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
+        annotations.remove(contract::TERM);
+    }
+    let containers = pod["spec"]["initContainers"].as_array();
+    let sidecar = containers
+        .into_iter()
+        .flatten()
+        .find(|container| container["name"] == contract::CONTAINER);
+    let text = |key: &str| sidecar.and_then(|sidecar| sidecar[key].as_str());
+    let pull_policy = text("imagePullPolicy").unwrap_or(PULL_POLICY);
+    let settings = settings(text("image"), pull_policy);
+    (pod, settings)
 }
 
 fn tell(told: &mut String, injected: &Injected) -> std::fmt::Result {

@@ -71,7 +71,7 @@ fn execute(args: &Args) -> Result<String, Failure> {
     match &args.command {
         Command::Inject(args) => inject::inject(namespace, args),
         Command::Uninject(args) => inject::uninject(args),
-        Command::Explain(args) => inject::explain(namespace, args),
+        Command::Explain(args) if args.pod.is_none() => inject::explain(namespace, args),
         command => ask(args, command),
     }
 }
@@ -94,7 +94,11 @@ fn ask(args: &Args, command: &Command) -> Result<String, Failure> {
             Command::History(args) => history::run(&cluster, args).await,
             Command::Pause(args) => pause::run(&cluster, args, true).await,
             Command::Resume(args) => pause::run(&cluster, args, false).await,
-            Command::Inject(_) | Command::Uninject(_) | Command::Explain(_) => Ok(String::new()),
+            Command::Explain(args) => {
+                let name = args.pod.as_deref().unwrap_or_default();
+                inject::explain_pod(&cluster, name).await
+            }
+            Command::Inject(_) | Command::Uninject(_) => Ok(String::new()),
         }
     })
 }

@@ -115,3 +115,39 @@ fn what_cannot_be_is_explained() {
     let told = run("explain", &file("good", WEB), &[]).unwrap();
     assert!(told.contains("  group web\n"), "{told}");
 }
+
+#[test]
+fn a_pod_that_runs_is_looked_at_as_it_was_made() {
+    let pod = serde_json::json!({
+        "kind": "Pod",
+        "metadata": {
+            "name": "web-1",
+            "labels": {"app": "web", "active-passive.dev/role": "active"},
+            "annotations": {
+                "active-passive.dev/inject": "true",
+                "active-passive.dev/group": "web",
+                "active-passive.dev/term": "7",
+            },
+            "ownerReferences": [{"kind": "StatefulSet", "name": "web", "controller": true}],
+        },
+        "spec": {
+            "containers": [{"name": "app", "image": "app:1"}],
+            "initContainers": [{
+                "name": "active-passive",
+                "image": "mirror.example/sidecar:1",
+                "env": [{"name": "ACTIVE_PASSIVE_GROUP", "value": "web"}],
+            }],
+        },
+    });
+    let (pod, settings) = super::as_created(pod);
+    assert_eq!(settings.image, "mirror.example/sidecar:1");
+    let injected = ::inject::offline::inject(&pod, "shop", &settings);
+    let mut told = String::new();
+    super::tell(&mut told, &injected[0]).unwrap();
+    assert!(told.starts_with("Pod/web-1\n  group web\n"), "{told}");
+    assert!(
+        told.contains("  adds /spec/initContainers/0/restartPolicy\n"),
+        "{told}"
+    );
+    assert!(!told.contains("/image\n"), "{told}");
+}
