@@ -148,7 +148,8 @@ impl World {
         let other = self.api.pods().find(others).map(Pod::uid);
         let elsewhere = |service: &&Service| {
             let selected = service.view.selected.as_deref();
-            selected.is_some_and(|to| to != uid && self.api.pod(to).is_some())
+            let known = self.hosts[id].answers_for(&service.view.name);
+            known && selected.is_some_and(|to| to != uid && self.api.pod(to).is_some())
         };
         let service = self
             .routed_services()

@@ -4,8 +4,8 @@ use super::clock::{Clock, SECOND};
 use super::event::HostId;
 use super::watch::{Kind, Stream};
 use common::ids::Identity;
-use election::{Elector, Ineligible, Mono, Peer, PodView, RequestId, Standing, Version};
-use std::collections::VecDeque;
+use election::{Elector, Ineligible, Input, Mono, Peer, PodView, RequestId, Standing, Version};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Requests of one sidecar in ten seconds. A move in a group of five with bad luck takes dozens; a
 /// loop that nothing slows down would send thousands.
@@ -41,6 +41,8 @@ pub(super) struct Host {
     pub(super) told_to_end: bool,
     /// After the last step.
     pub(super) standing: Option<Standing>,
+    /// The Services that its watch shows; `None` before the first list.
+    pub(super) services: Option<BTreeSet<String>>,
     /// When it sent its last requests, microseconds.
     pub(super) lately: VecDeque<u64>,
     /// When it last sent a renewal, and as which incarnation.
@@ -90,6 +92,7 @@ impl Host {
             gave_away: false,
             told_to_end: false,
             standing: None,
+            services: None,
             lately: VecDeque::new(),
             renewed: None,
             eligible: false,
@@ -168,6 +171,31 @@ impl Host {
         self.lately.len() > REQUESTS_MAX
     }
 
+    /// Notes which Services a piece of news shows.
+    pub(super) fn note_services(&mut self, news: &Input) {
+        match news {
+            Input::ServicesListed(services) => {
+                self.services = Some(services.iter().map(|it| it.name.clone()).collect());
+            }
+            Input::ServiceSeen(service) => {
+                let shown = self.services.get_or_insert_default();
+                shown.insert(service.name.clone());
+            }
+            Input::ServiceGone(name) => {
+                self.services.iter_mut().for_each(|shown| {
+                    shown.remove(name);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it could know that there is a Service of this name: it has asked, and was told.
+    pub(super) fn answers_for(&self, service: &str) -> bool {
+        let shown = self.services.as_ref();
+        shown.is_none_or(|shown| shown.contains(service))
+    }
+
     /// Ends the process; the next one is another incarnation.
     pub(super) fn stop_process(&mut self) {
         self.elector = None;
@@ -177,6 +205,7 @@ impl Host {
         self.last_request = None;
         self.frozen_until_us = 0;
         self.incarnation += 1;
+        self.services = None;
         self.streams.iter_mut().for_each(Stream::break_off);
     }
 }

@@ -403,6 +403,7 @@ impl World {
         }
         if let Some(input) = host.stream(kind).queue.pop_front() {
             self.note_order(id, kind, &input);
+            self.hosts[id].note_services(&input);
             self.step(id, input);
         }
     }
