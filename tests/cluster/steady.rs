@@ -8,6 +8,7 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 use tests::cluster::AuditEvent;
 use tests::cluster::images::{self, Image, Kind};
+use tests::observe::process;
 use tests::scene::{SYSTEM_NAMESPACE, Scene};
 
 use crate::context::{Case, Context};
@@ -50,10 +51,7 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
     let mut audit = context.cluster.audit();
     audit.skip()?;
     let sidecars = sidecars(context, &scene, &active.uid).await?;
-    let cpu_before_ms = sidecars
-        .iter()
-        .map(Sidecar::cpu_ms)
-        .collect::<Result<Vec<_>>>()?;
+    let before_us = sidecars.iter().map(cpu_us).collect::<Result<Vec<_>>>()?;
     tokio::time::sleep(Duration::from_secs(COUNTED_S)).await;
     let account = format!(
         "system:serviceaccount:{}:active-passive-group-web",
@@ -83,9 +81,9 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
         .filter(|event| event.verb != "watch")
         .collect();
     ensure!(asked.is_empty(), "asked in {COUNTED_S} s: {asked:#?}");
-    for (sidecar, before_ms) in sidecars.iter().zip(cpu_before_ms) {
-        let (role, kb) = (sidecar.role, rss_kb(sidecar.pid)?);
-        let cpu_ms = sidecar.cpu_ms()? - before_ms;
+    for (sidecar, before_us) in sidecars.iter().zip(before_us) {
+        let (role, kb) = (sidecar.role, process::rss_kb(sidecar.pid)?);
+        let cpu_ms = (cpu_us(sidecar)? - before_us) / 1_000;
         println!("sidecar of the {role}: {kb} kB resident, {cpu_ms} ms of CPU in {COUNTED_S} s");
         ensure!(
             kb <= SIDECAR_RSS_KB_MAX,
@@ -98,7 +96,7 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
     }
     for pod in webhook_pods(context).await? {
         let uid = pod.metadata.uid.context("no uid")?;
-        let kb = rss_kb(process(context, &uid, "webhook").await?)?;
+        let kb = process::rss_kb(process_of(context, &uid, "webhook").await?)?;
         println!("webhook: {kb} kB resident");
         ensure!(kb <= WEBHOOK_RSS_KB_MAX, "the webhook holds {kb} kB");
     }
@@ -111,17 +109,8 @@ struct Sidecar {
     pid: i32,
 }
 
-impl Sidecar {
-    /// CPU time of all its threads so far, milliseconds, as the scheduler has counted it.
-    fn cpu_ms(&self) -> Result<u64> {
-        let mut sum_ns = 0;
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-            let ran_ns = text.split_whitespace().next().context("no figure")?;
-            sum_ns += ran_ns.parse::<u64>()?;
-        }
-        Ok(sum_ns / 1_000_000)
-    }
+fn cpu_us(sidecar: &Sidecar) -> Result<u64> {
+    Ok(process::cpu_us(sidecar.pid)?)
 }
 
 async fn sidecars(context: &Context<'_>, scene: &Scene<'_>, active: &str) -> Result<Vec<Sidecar>> {
@@ -129,29 +118,15 @@ async fn sidecars(context: &Context<'_>, scene: &Scene<'_>, active: &str) -> Res
     for pod in scene.pods().await? {
         let uid = pod.metadata.uid.context("the pod has no uid")?;
         let role = if uid == active { "leader" } else { "standby" };
-        let pid = process(context, &uid, common::contract::CONTAINER).await?;
+        let pid = process_of(context, &uid, common::contract::CONTAINER).await?;
         sidecars.push(Sidecar { role, pid });
     }
     Ok(sidecars)
 }
 
-async fn process(context: &Context<'_>, uid: &str, container: &str) -> Result<i32> {
+async fn process_of(context: &Context<'_>, uid: &str, container: &str) -> Result<i32> {
     let pids = context.cluster.container_processes(uid, container).await?;
     Ok(*pids.first().context("the container does not run")?)
-}
-
-/// Resident set of a process, kB, as smaps_rollup has it.
-fn rss_kb(pid: i32) -> Result<u64> {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = rollup
-        .lines()
-        .find(|line| line.starts_with("Rss:"))
-        .context("no Rss")?;
-    Ok(line
-        .split_whitespace()
-        .nth(1)
-        .context("no figure")?
-        .parse()?)
 }
 
 async fn small_image() -> Result<()> {

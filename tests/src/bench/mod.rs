@@ -7,6 +7,7 @@
 mod failover;
 mod machine;
 mod page;
+mod rest;
 mod statistics;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::project_root;
 
 /// Names that `ONLY` takes.
 const FAILOVER: &str = "failover";
+const REST: &str = "rest";
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -32,25 +34,44 @@ pub struct Options {
 /// If there is no bench of a name, or the cluster does not start.
 pub async fn run(options: &Options) -> Result<usize> {
     let wishes = wishes(&options.only)?;
-    let failed = failover::run(&wishes, options.runs).await?;
+    let mut failed = 0;
+    if wishes.rest {
+        rest::run().await?;
+    }
+    if !wishes.events.is_empty() {
+        failed = failover::run(&wishes.events, options.runs).await?;
+    }
     page::write()?;
     Ok(failed)
 }
 
-/// Starts of the names of events; an empty one is all.
-fn wishes(only: &str) -> Result<Vec<String>> {
+/// What `ONLY` asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Wishes {
+    /// Starts of the names of the failover's events; an empty one is all.
+    events: Vec<String>,
+    /// The costs at rest.
+    rest: bool,
+}
+
+fn wishes(only: &str) -> Result<Wishes> {
     let named = only.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let mut wishes = Vec::new();
+    let mut wishes = Wishes::default();
     for wish in named {
         let (bench, event) = wish.split_once('/').unwrap_or((wish, ""));
-        if bench != FAILOVER {
-            let cause = format!("there is none named {bench:?}");
-            return Err(Error::new("find the bench", cause).cure("ONLY=failover"));
+        match bench {
+            FAILOVER => wishes.events.push(event.to_owned()),
+            REST => wishes.rest = true,
+            other => {
+                let cause = format!("there is none named {other:?}");
+                let cure = format!("ONLY={FAILOVER} or ONLY={REST}");
+                return Err(Error::new("find the bench", cause).cure(cure));
+            }
         }
-        wishes.push(event.to_owned());
     }
-    if wishes.is_empty() {
-        wishes.push(String::new());
+    if wishes == Wishes::default() {
+        wishes.events.push(String::new());
+        wishes.rest = true;
     }
     Ok(wishes)
 }
@@ -68,10 +89,11 @@ mod tests {
 
     #[test]
     fn wishes_name_a_bench_and_perhaps_an_event() {
-        assert_eq!(wishes("").unwrap(), [""]);
-        assert_eq!(wishes("failover").unwrap(), [""]);
+        assert!(wishes("").unwrap().rest);
+        assert_eq!(wishes("failover").unwrap().events, [""]);
+        assert_eq!(wishes("rest").unwrap().events, [""; 0]);
         let two = "failover/delete, failover/drain";
-        assert_eq!(wishes(two).unwrap(), ["delete", "drain"]);
+        assert_eq!(wishes(two).unwrap().events, ["delete", "drain"]);
         assert!(wishes("speed").is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! `overlap`, `timeline` and `verdict` are pure; `watcher` fills a timeline from a live API server.
 
 pub mod overlap;
+pub mod process;
 pub mod signs;
 pub mod timeline;
 pub mod verdict;
