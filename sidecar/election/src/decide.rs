@@ -325,7 +325,9 @@ impl Elector {
         if self.leading(now).is_some() {
             return Some(self.acquire(MoveKind::Recreated, Some(took_ms)));
         }
-        let seen_before = self.lease.term() > 0 || self.group.has_traces();
+        // Services that are not known yet may carry the term of a leader.
+        let seen_before =
+            self.lease.term() > 0 || self.group.has_traces() || !self.group.services_listed;
         let (wait_ms, kind) = if seen_before {
             (self.params.lease_duration_ms, MoveKind::Recreated)
         } else {

@@ -142,8 +142,13 @@ fn exclusive_hands_nothing_over_while_a_write_of_its_own_label_has_no_answer() {
 #[test]
 fn exclusive_labels_itself_only_once_it_knows_the_services() {
     let mut elector = Elector::new(params("a", Handover::Exclusive));
-    let _ = elector.step(at(0), Input::PodsListed(vec![pod("a")]));
-    let step = elector.step(at(0), Input::LeaseAbsent(Version(1)));
+    let listed = elector.step(at(0), Input::PodsListed(vec![pod("a")]));
+    assert_eq!(listed.request, None);
+    let free = LeaseView {
+        version: Version(1),
+        record: Record::default(),
+    };
+    let step = elector.step(at(0), Input::LeaseSeen(free));
     let request = step.request.unwrap();
     let lease = LeaseView {
         version: Version(2),
@@ -160,4 +165,18 @@ fn exclusive_labels_itself_only_once_it_knows_the_services() {
     assert_eq!(step.request, None, "a Service may point at another pod");
     let step = elector.step(at(9), Input::ServicesListed(Vec::new()));
     assert!(matches!(step.request.unwrap().action, Action::WritePod(_)));
+}
+
+#[test]
+fn a_lease_that_is_not_there_is_made_only_once_the_services_are_known() {
+    let mut elector = Elector::new(params("a", Handover::Seamless));
+    let listed = elector.step(at(0), Input::PodsListed(vec![pod("a")]));
+    assert_eq!(listed.request, None);
+    let step = elector.step(at(0), Input::LeaseAbsent(Version(1)));
+    assert_eq!(step.request, None, "a Service may show that somebody leads");
+    let step = elector.step(at(9), Input::ServicesListed(Vec::new()));
+    assert!(matches!(
+        step.request.unwrap().action,
+        Action::WriteLease(_)
+    ));
 }
