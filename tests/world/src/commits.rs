@@ -5,6 +5,7 @@ use super::event::HostId;
 use super::host;
 use super::objects::{Change, Object, Pod, Service};
 use super::world::World;
+use common::contract::NO_POD;
 use election::{Action, Handover, LeaseWriteKind, PodRole, PodWrite, RoleLabel, ServiceWrite};
 
 /// How long a successor must have been eligible for its group to be bound to it.
@@ -21,6 +22,10 @@ impl World {
                 if before.is_none() {
                     let shown = self.term_shown();
                     self.memory.forget_terms_above(shown);
+                    if shown == 0 && !self.any_active() {
+                        // People have erased whatever told of a leader: nobody can know of it.
+                        self.begin_anew(self.now_us);
+                    }
                 }
                 if let Some(before) = before.filter(|record| record.paused) {
                     self.check_paused(id, write.kind, before.holder.as_deref());
@@ -67,6 +72,14 @@ impl World {
         if takes || gives {
             self.violate("I6", format!("u{id}: {kind:?} while the group is paused"));
         }
+    }
+
+    /// Whether anything names an active pod.
+    fn any_active(&self) -> bool {
+        let pod = |uid: Option<&str>| uid.is_some_and(|uid| uid != NO_POD);
+        let mut services = self.api.services();
+        self.api.pods().any(is_active)
+            || services.any(|service| pod(service.view.active.as_deref()))
     }
 
     /// The highest term that is left on any pod or Service: once the Lease is deleted, nothing else

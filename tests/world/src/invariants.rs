@@ -3,7 +3,8 @@
 //! - I1: at any instant at most one elector believes to lead, each by its own clock at that
 //!   instant; those that stand still or are cut off count, and so does a program that elects by
 //!   client-go. A term is led by one pod only. After a restored backup both hold again one lease
-//!   duration later, as does I2.
+//!   duration later, as does I2; so they do where people have deleted the Lease and everything else
+//!   that told of a leader.
 //! - I2: only a pod whose elector leads is made active, by itself, within a request whose deadline
 //!   lies within its validity. In `exclusive`, no write of an elector makes a pod active, or points
 //!   a Service at it, while another pod is active or pointed at; a Service that has just joined the
@@ -37,7 +38,7 @@ use std::collections::BTreeMap;
 pub(super) struct Memory {
     /// Which pod led each term.
     led: BTreeMap<u64, String>,
-    /// The API server has gone back to an older state: nothing is promised of leaders before this.
+    /// The API server has forgotten leaders that may live: nothing is promised before this.
     suspended_until_us: u64,
     /// Whether the world is quiet, so that each quiet time counts once.
     quiet: bool,
@@ -49,10 +50,10 @@ impl Memory {
         self.led.retain(|led, _| *led <= term);
     }
 
-    /// The API server has gone back: what is promised begins anew at `at_us`.
-    pub(super) fn begin_anew(&mut self, at_us: u64) {
+    /// What is promised begins anew at `at_us`.
+    fn begin_anew(&mut self, at_us: u64) {
         self.led.clear();
-        self.suspended_until_us = at_us;
+        self.suspended_until_us = self.suspended_until_us.max(at_us);
     }
 }
 
@@ -81,7 +82,7 @@ impl World {
         });
         let other = leaders.next().map(|host| host.uid().to_owned());
         if self.goes_back() {
-            // See the module `restore`.
+            // See the module `restore`, and what people may erase.
         } else if let (Some((uid, _)), Some(other)) = (&leader, other) {
             self.violate("I1", format!("{uid} and {other} both believe to lead"));
         } else if let (Some((uid, _)), true) = (&leader, self.foreigner_leads()) {
@@ -198,7 +199,17 @@ impl World {
 }
 
 impl World {
-    /// Whether the API server has gone back to an older state, and leaders of before may be left.
+    /// The API server has forgotten who leads at `from_us`: any leader of before has lost the role by
+    /// its own clock one lease later. Returns when.
+    pub(super) fn begin_anew(&mut self, from_us: u64) -> u64 {
+        let lease_us = self.settings.lease_duration_ms * MS;
+        let drift_us = lease_us * 2 * self.settings.drift_ppm_max / 1_000_000;
+        let settled_us = from_us + lease_us + drift_us;
+        self.memory.begin_anew(settled_us);
+        settled_us
+    }
+
+    /// Whether the API server has forgotten who leads, and leaders of before may be left.
     pub(super) fn goes_back(&self) -> bool {
         self.now_us < self.memory.suspended_until_us
     }

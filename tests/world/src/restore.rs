@@ -24,12 +24,8 @@ impl World {
         };
         self.mark("restore", Met::Restored, None);
         self.outage(down_ms);
-        // Any leader of before has lost the role by its own clock before this.
-        let lease_us = self.settings.lease_duration_ms * MS;
-        let drift_us = lease_us * 2 * self.settings.drift_ppm_max / 1_000_000;
-        let settled_us = self.outage_until_us + lease_us + drift_us;
+        let settled_us = self.begin_anew(self.outage_until_us);
         self.fault(settled_us);
-        self.memory.begin_anew(settled_us);
         let existed: Vec<bool> = (0..self.hosts.len()).map(|id| self.exists(id)).collect();
         self.api.restore(&backup, bumped);
         for (id, existed) in existed.into_iter().enumerate() {
