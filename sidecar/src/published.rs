@@ -180,35 +180,40 @@ impl Publisher {
         });
         // After the state, never before it: a log that blocks must not hold the role up.
         if let Some((before, after)) = changed {
-            tell(before, after);
+            tell(now, before, after);
         }
     }
 }
 
-/// One line a role change.
-fn tell(before: Standing, after: Standing) {
+/// One line a role change. Its `boot_ms` is when the role came or ended by the clock that decides,
+/// which all processes of one machine share: a role whose time ran out unseen ended then.
+fn tell(now: Mono, before: Standing, after: Standing) {
     if before.role == after.role {
         return;
     }
     let (term, holds_traffic) = (after.term, after.holds_traffic);
+    let boot_ms = now.as_ms();
     match after.role {
-        Role::Starting => {}
+        Role::Starting if !before.role.leads() => {}
         Role::Standby if before.role == Role::Starting => {
             tracing::info!(role = PASSIVE, term, "this pod takes part in the election");
         }
-        Role::Standby => {
+        Role::Starting | Role::Standby => {
+            let boot_ms = boot_ms.min(before.valid_until.as_ms());
             tracing::info!(
                 role = PASSIVE,
                 term,
                 holds_traffic,
+                boot_ms,
                 "this pod is passive now"
             );
         }
-        Role::Leader => tracing::info!(role = ACTIVE, term, "this pod is active now"),
+        Role::Leader => tracing::info!(role = ACTIVE, term, boot_ms, "this pod is active now"),
         Role::Draining => {
             tracing::info!(
                 role = ACTIVE,
                 term,
+                boot_ms,
                 "this pod is on its way out and hands over"
             );
         }
