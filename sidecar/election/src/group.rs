@@ -214,7 +214,8 @@ impl Group {
             // Somebody wrote first, or the answer was lost: look at it at once.
             Failure::Conflict | Failure::Lost if first_time => retry.backoff.failed_at_once(now),
             Failure::Unavailable { retry_after_ms } => {
-                let first_ms = WRITE_RETRY_MS.max(retry_after_ms);
+                // Heeded up to a bound: traffic may go astray meanwhile.
+                let first_ms = WRITE_RETRY_MS.max(retry_after_ms.min(WRITE_RETRY_MS_MAX));
                 retry
                     .backoff
                     .failed(now, first_ms, WRITE_RETRY_MS_MAX, jitter);

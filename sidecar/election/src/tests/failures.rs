@@ -239,6 +239,23 @@ fn a_server_that_asks_for_more_time_than_the_role_has_is_asked_again_in_time() {
     assert!((3..=5).contains(&tries), "{tries} tries in nine seconds");
 }
 
+/// c4, c23: who asks for an hour is not obeyed while the label is missing.
+#[test]
+fn a_label_is_written_again_within_seconds_whatever_the_server_asks_for() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let mut edited = bench.elector.group.pods["uid-a"].clone();
+    edited.version = Version(50);
+    edited.role = RoleLabel::Other;
+    bench.step(1_000, Input::PodSeen(edited));
+    assert_eq!(bench.pod_write().role, Some((PodRole::Active, 1)));
+    let busy = Failure::Unavailable {
+        retry_after_ms: 3_600_000,
+    };
+    bench.fail(1_010, busy);
+    let again_ms = bench.wake();
+    assert!((2_500..=3_500).contains(&again_ms), "{again_ms}");
+}
+
 /// c24: a rollout deletes the pods of the old revision one after the other.
 #[test]
 fn a_handover_passes_over_pods_that_the_rollout_will_delete() {
