@@ -157,7 +157,7 @@ impl Elector {
                 return;
             }
             (Outcome::Failed(Failure::NotFound), Target::Pod(uid)) => {
-                self.group.lose_pod(uid);
+                self.lose_pod(now, uid);
                 return;
             }
             (Outcome::Failed(failure), _) => {

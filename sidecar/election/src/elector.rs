@@ -222,12 +222,7 @@ impl Elector {
                 }
             }
             Input::PodSeen(pod) => self.group.see_pod(pod, Source::Watch),
-            Input::PodGone(uid) => {
-                self.group.lose_pod(&uid);
-                if uid == self.params.identity.uid {
-                    self.drain_since = self.drain_since.or(Some(now));
-                }
-            }
+            Input::PodGone(uid) => self.lose_pod(now, &uid),
             Input::ServicesListed(services) => self.group.list_services(services),
             Input::ServiceSeen(service) => self.group.see_service(service, Source::Watch),
             Input::ServiceGone(name) => self.group.lose_service(&name),
@@ -249,6 +244,14 @@ impl Elector {
         }
         self.note_own_pod(now);
         self.note_usurper();
+    }
+
+    /// A pod is gone. The own one was removed at once: what is left is to hand the role on.
+    pub(crate) fn lose_pod(&mut self, now: Mono, uid: &str) {
+        self.group.lose_pod(uid);
+        if uid == self.params.identity.uid {
+            self.drain_since = self.drain_since.or(Some(now));
+        }
     }
 
     /// Draining and readiness follow from the own pod's object.
