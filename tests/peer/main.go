@@ -5,6 +5,9 @@
 // ready. When it has won it strips the label from the other pods of the group, then labels its own.
 // On SIGTERM it releases the Lease, then strips its own label. When it has lost the Lease
 // otherwise it strips its own label and exits, and the kubelet starts it again.
+//
+// Its log says when it renewed the Lease, and when it was told that it leads and does not, by
+// CLOCK_BOOTTIME, which all processes of one machine share.
 package main
 
 import (
@@ -17,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -81,11 +85,11 @@ func main() {
 func (p *peer) elect(ctx context.Context) {
 	meta := metav1.ObjectMeta{Namespace: p.namespace, Name: p.group}
 	leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
-		Lock: &resourcelock.LeaseLock{
+		Lock: stamped{&resourcelock.LeaseLock{
 			LeaseMeta:  meta,
 			Client:     p.client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: p.pod},
-		},
+		}},
 		LeaseDuration:   leaseDuration,
 		RenewDeadline:   renewDeadline,
 		RetryPeriod:     retryPeriod,
@@ -93,10 +97,48 @@ func (p *peer) elect(ctx context.Context) {
 		Name:            p.group,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: p.lead,
-			OnStoppedLeading: func() { log.Print("stopped leading") },
+			OnStoppedLeading: func() { stamp(bootMs(), "stopped leading") },
 			OnNewLeader:      func(identity string) { log.Printf("leader is %s", identity) },
 		},
 	})
+}
+
+// stamped is a lock that tells of writes that succeeded, with the time before they were sent.
+type stamped struct{ resourcelock.Interface }
+
+func (s stamped) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	sent := bootMs()
+	return told(sent, record, s.Interface.Create(ctx, record))
+}
+
+func (s stamped) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	sent := bootMs()
+	return told(sent, record, s.Interface.Update(ctx, record))
+}
+
+func told(sent int64, record resourcelock.LeaderElectionRecord, err error) error {
+	switch {
+	case err != nil:
+	case record.HolderIdentity == "":
+		stamp(sent, "released")
+	default:
+		stamp(sent, "renewed")
+	}
+	return err
+}
+
+// stamp prints when something happened.
+func stamp(ms int64, what string) {
+	log.Printf("boot_ms=%d %s", ms, what)
+}
+
+// bootMs is the time since the machine started, milliseconds.
+func bootMs() int64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		log.Fatalf("read CLOCK_BOOTTIME: %v", err)
+	}
+	return now.Nano() / int64(time.Millisecond)
 }
 
 // waitReady returns false if the context ended first.
@@ -127,7 +169,7 @@ func ready(pod *corev1.Pod) bool {
 
 // lead strips the others, then labels the own pod.
 func (p *peer) lead(ctx context.Context) {
-	log.Print("started leading")
+	stamp(bootMs(), "started leading")
 	list := metav1.ListOptions{LabelSelector: p.selector}
 	pods, err := p.client.CoreV1().Pods(p.namespace).List(ctx, list)
 	if err != nil {
