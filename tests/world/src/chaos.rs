@@ -12,6 +12,9 @@ const BURSTS_MAX: u64 = 2;
 /// Operations of one burst.
 const OPERATIONS_MAX: u64 = 6;
 
+/// What happens, as chance has it.
+pub(super) type Choice = fn(&mut Random, &Settings) -> Operation;
+
 /// Anything may happen; the hardest case for clocks; and, with nothing broken, whatever people do
 /// every day.
 pub(super) const ALL: [Scenario; 3] = [
@@ -29,15 +32,22 @@ pub(super) const ALL: [Scenario; 3] = [
     },
 ];
 
-pub(super) fn plan(
+pub(super) fn plan(random: &mut Random, operation: Choice) -> Plan {
+    plan_of(random, operation, BURSTS_MAX, OPERATIONS_MAX)
+}
+
+/// A plan of so many bursts, and so many operations in each, at most.
+pub(super) fn plan_of(
     random: &mut Random,
-    operation: fn(&mut Random, &Settings) -> Operation,
+    operation: Choice,
+    bursts_max: u64,
+    operations_max: u64,
 ) -> Plan {
     let settings = settings(random);
     // Operations that follow each other closely meet each other's effects.
     let within_ms = random.pick(&[500, 5_000, settings.lease_duration_ms * 2]);
-    let bursts = (0..random.between(1, BURSTS_MAX)).map(|_| {
-        let count = random.between(1, OPERATIONS_MAX);
+    let bursts = (0..random.between(1, bursts_max)).map(|_| {
+        let count = random.between(1, operations_max);
         let mut one = |_| (random.between(0, within_ms), operation(random, &settings));
         (0..count).map(&mut one).collect()
     });

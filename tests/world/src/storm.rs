@@ -3,16 +3,20 @@
 //!
 //! It stands beside the first so that the seeds of that one go on meaning what they mean.
 
-use super::chaos::{accident, any_operation, for_ms, plan, target};
+use super::chaos::{accident, any_operation, for_ms, plan, plan_of, target};
 use super::faults::{Operation, ServiceEdit, Target, Weather};
 use super::random::Random;
 use super::scenario::{Plan, Scenario, Settings};
 
 /// The scenarios of this module.
-pub(super) const ALL: [Scenario; 4] = [
+pub(super) const ALL: [Scenario; 5] = [
     Scenario {
         name: "storm",
         plan: |random| plan(random, operation),
+    },
+    Scenario {
+        name: "tempest",
+        plan: |random| plan_of(random, operation, 3, 16),
     },
     Scenario {
         name: "restored",

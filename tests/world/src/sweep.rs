@@ -13,10 +13,11 @@ use std::thread;
 const VIOLATIONS_MAX: usize = 50;
 
 /// The random scenarios, and the part of a hundred fresh runs that each has.
-pub const SHARES: [(&str, u64); 7] = [
-    ("chaos", 25),
-    ("storm", 25),
-    ("everyday", 20),
+pub const SHARES: [(&str, u64); 8] = [
+    ("chaos", 20),
+    ("storm", 20),
+    ("tempest", 15),
+    ("everyday", 15),
     ("restored", 10),
     ("foreigner", 5),
     ("slow-then-silent", 10),

@@ -399,6 +399,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("everyday", 54233, "others were stripped while the own label had to wait"),
     ("restored", 9398, "a successor named after a restore took its record for a restored one"),
     ("slow-then-silent", 1, "validity counted from the answer, as a mutant did"),
+    ("tempest", 1_795_275_805_009_024, "the own pod was missed by a write, and by no watch"),
     ("storm", 1_795_271_277_001_904, "a lost write to a pod that was gone was waited for, for ever"),
 ];
 
