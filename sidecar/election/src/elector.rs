@@ -214,10 +214,9 @@ impl Elector {
             }
             Input::LeaseAbsent(version) => self.lease.see_absent(now, version),
             Input::PodsListed(pods) => {
-                let known = self.own_pod().is_some();
                 self.group.list_pods(pods);
-                // It went while the watch was broken.
-                if known && self.own_pod().is_none() {
+                // It went while the watch was broken, or before this process had started.
+                if self.own_pod().is_none() {
                     self.drain_since = self.drain_since.or(Some(now));
                 }
             }
