@@ -4,7 +4,7 @@
 use super::clock::MS;
 use super::coverage::Met;
 use super::event::HostId;
-use super::host::REQUESTS_MAX;
+use super::host::{Host, REQUESTS_MAX};
 use super::log::Wanted;
 use super::run::Sent;
 use super::world::World;
@@ -147,7 +147,8 @@ impl World {
         }
         let quiet_us = self.disturbed_until_us + self.settings.settle_ms() * MS;
         // A pod that drains acts when its own time runs out, without anything else happening.
-        let draining = self.api.pods().any(|pod| pod.view.terminating);
+        let ends = |host: &Host| host.elector.is_some() && host.life.deleted_us.is_some();
+        let draining = self.hosts.iter().any(ends);
         if now_us < quiet_us + every_us || draining {
             return;
         }
