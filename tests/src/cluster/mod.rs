@@ -283,6 +283,17 @@ impl Cluster {
         }
     }
 
+    /// Makes room for load that lasts: hub and nodes forget closed connections after a second.
+    ///
+    /// # Errors
+    /// If the setting cannot be written.
+    pub async fn forget_closed_connections(&self) -> Result<()> {
+        for machine in self.nodes.iter().chain([&self.hub]) {
+            network::forget_closed(machine.init).await?;
+        }
+        Ok(())
+    }
+
     /// Ends [`Self::refuse_api`].
     ///
     /// # Errors

@@ -14,8 +14,9 @@ const AFTER_MS: u64 = 2_000;
 /// How long an app that does not serve is left alone, milliseconds: four times the default grace.
 const APP_MS: u64 = 20_000;
 const FROZEN_MS: u64 = 30_000;
-/// How long a sidecar that has woken up is watched, milliseconds.
-const AWAKE_MS: u64 = 8_000;
+/// How long a sidecar that has woken up is watched, milliseconds: longer than a renew deadline,
+/// until which one may believe in itself.
+const AWAKE_MS: u64 = 15_000;
 const PARTITION_MS: u64 = 60_000;
 /// How long a pod may take to know what happened while it was cut off, milliseconds.
 const HEALED_DEADLINE_MS: u64 = 30_000;

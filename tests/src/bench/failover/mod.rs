@@ -37,6 +37,7 @@ pub(super) async fn run(wishes: &[String], runs: Option<usize>) -> Result<usize>
         return Err(Error::new("find the events", cause).cure(cure));
     }
     let cluster = Cluster::start(ClusterOptions::default()).await?;
+    cluster.forget_closed_connections().await?;
     let step = progress::step("installing the chart and the peer");
     scene::install(&cluster, &[]).await?;
     scene::load_images(&cluster, &images::build(&[Kind::Peer]).await?).await?;

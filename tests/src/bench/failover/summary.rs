@@ -18,7 +18,8 @@ with default settings (lease duration LD 15 s, seamless, atomic routing). *clien
 Deployment with a sidecar of the usual kind, [tests/peer](../tests/peer/main.go): client-go's leader
 election at 15/10/2 s, which on winning strips the label from the others and labels its own pod, and
 releases on SIGTERM. Both run on the same cluster and take turns; what happens to the API server
-happens to both at once.
+happens to both at once. All requests come from one address, so conntrack is set to forget closed
+connections after 1 s.
 
 - *new active*: from the trigger to the first sight of another pod that traffic is sent to (the
   Service's selector; the peer's label). *stayed*: the role did not move.
