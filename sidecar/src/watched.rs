@@ -4,7 +4,7 @@ use crate::api::{leases_path, pods_path, services_path};
 use crate::config::Config;
 use crate::facts::Facts;
 use crate::lease::Lease;
-use crate::object::{self, Unreadable};
+use crate::object::{self, Reading, Unreadable};
 use crate::pods;
 use crate::routing::Service;
 use common::contract;
@@ -203,7 +203,9 @@ impl Watched for GroupServices {
         if !self.picks(&object) {
             self.facts.lose_service(&object.metadata.name);
             let left = self.known.remove(&object.metadata.name);
-            return Ok(left.then_some(News::Input(Input::ServiceGone(object.metadata.name))));
+            let version = object.metadata.version()?;
+            let gone = Input::ServiceGone(object.metadata.name, version);
+            return Ok(left.then_some(News::Input(gone)));
         }
         let view = object.view()?;
         self.facts.note_service(&object);
@@ -211,10 +213,13 @@ impl Watched for GroupServices {
         Ok(Some(News::Input(Input::ServiceSeen(view))))
     }
 
-    fn gone(&mut self, object: Service, _version: Version) -> Option<News> {
+    fn gone(&mut self, object: Service, version: Version) -> Option<News> {
         self.facts.lose_service(&object.metadata.name);
         let known = self.known.remove(&object.metadata.name);
-        known.then_some(News::Input(Input::ServiceGone(object.metadata.name)))
+        known.then_some(News::Input(Input::ServiceGone(
+            object.metadata.name,
+            version,
+        )))
     }
 
     /// The right comes with the first annotated Service: until then the group has none.

@@ -224,7 +224,7 @@ impl Elector {
             Input::PodGone(uid) => self.lose_pod(now, &uid),
             Input::ServicesListed(services) => self.group.list_services(services),
             Input::ServiceSeen(service) => self.group.see_service(service, Source::Watch),
-            Input::ServiceGone(name) => self.group.lose_service(&name),
+            Input::ServiceGone(name, version) => self.group.see_service_gone(&name, version),
             Input::Done(id, outcome) => {
                 if self
                     .in_flight

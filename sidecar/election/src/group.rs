@@ -99,6 +99,16 @@ impl Group {
         }
     }
 
+    /// The watch shows a Service gone as of `version`. It may have come back since: an answer may
+    /// have shown it already.
+    pub(crate) fn see_service_gone(&mut self, name: &str, version: Version) {
+        let known = self.services.get(name).map(|known| known.version);
+        let target = Target::Service(name.to_owned());
+        if self.is_news(target, known, version, Source::Watch) {
+            self.lose_service(name);
+        }
+    }
+
     pub(crate) fn lose_service(&mut self, name: &str) {
         self.services.remove(name);
         self.forget(&Target::Service(name.to_owned()));

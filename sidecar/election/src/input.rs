@@ -23,8 +23,9 @@ pub enum Input {
     ServicesListed(Vec<ServiceView>),
     /// A Service of the group was added or changed.
     ServiceSeen(ServiceView),
-    /// The Service of this name is gone, or is no longer annotated with the group.
-    ServiceGone(String),
+    /// The Service of this name is gone, or is no longer annotated with the group, as of this
+    /// version.
+    ServiceGone(String, Version),
     /// A request has ended.
     Done(RequestId, Outcome),
     /// SIGTERM: with a native sidecar, the app has exited.

@@ -181,7 +181,7 @@ impl Host {
                 let shown = self.services.get_or_insert_default();
                 shown.insert(service.name.clone());
             }
-            Input::ServiceGone(name) => {
+            Input::ServiceGone(name, _) => {
                 self.services.iter_mut().for_each(|shown| {
                     shown.remove(name);
                 });

@@ -54,7 +54,9 @@ impl Display for Told<'_> {
                     .try_for_each(|service| write!(f, " [{}]", Service(service)))
             }
             Input::ServiceSeen(service) => write!(f, "watch: {}", Service(service)),
-            Input::ServiceGone(name) => write!(f, "watch: service {name} is gone"),
+            Input::ServiceGone(name, version) => {
+                write!(f, "watch: service {name} is gone, v{}", version.0)
+            }
             Input::Done(id, outcome) => write!(f, "#{}: {}", id.0, Answered(outcome)),
             Input::Terminate => write!(f, "SIGTERM"),
         }

@@ -85,7 +85,7 @@ pub(super) fn news(change: &Change) -> Option<(Kind, Input)> {
             let shown = |service: &Option<Service>| service.as_ref().and_then(Service::shown);
             let input = match (shown(before), shown(after)) {
                 (_, Some(view)) => Input::ServiceSeen(view),
-                (Some(view), None) => Input::ServiceGone(view.name),
+                (Some(view), None) => Input::ServiceGone(view.name, change.version),
                 (None, None) => return None,
             };
             Some((Kind::Services, input))

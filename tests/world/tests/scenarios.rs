@@ -400,6 +400,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("restored", 9398, "a successor named after a restore took its record for a restored one"),
     ("slow-then-silent", 1, "validity counted from the answer, as a mutant did"),
     ("tempest", 1_795_275_805_009_024, "the own pod was missed by a write, and by no watch"),
+    ("flickering-service", 1_795_276_092_001_075, "late news that a Service had left, after it was back"),
     ("tempest", 16_484, "a sidecar that was restarted took its Lease back without a pod"),
     ("storm", 1_795_271_277_001_904, "a lost write to a pod that was gone was waited for, for ever"),
 ];
