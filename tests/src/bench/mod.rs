@@ -4,6 +4,7 @@
 //! A bench is a folder of its own: what it does, the form of its results, and its part of the
 //! page. The page is written anew from all results that exist, so benches run one at a time.
 
+mod contention;
 mod failover;
 mod machine;
 mod page;
@@ -18,6 +19,7 @@ use crate::project_root;
 /// Names that `ONLY` takes.
 const FAILOVER: &str = "failover";
 const REST: &str = "rest";
+const CONTENTION: &str = "contention";
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +28,10 @@ pub struct Options {
     pub only: String,
     /// How often to do each event, instead of what its table says.
     pub runs: Option<usize>,
+    /// How long electors contend, milliseconds, instead of ten minutes.
+    pub duration_ms: Option<u64>,
+    /// What chance follows from; `None`: a new one.
+    pub seed: Option<u64>,
 }
 
 /// Runs the benches and writes their results down. Says how many runs failed.
@@ -41,6 +47,9 @@ pub async fn run(options: &Options) -> Result<usize> {
     if !wishes.events.is_empty() {
         failed = failover::run(&wishes.events, options.runs).await?;
     }
+    if wishes.contention {
+        failed += contention::run(options.duration_ms, options.seed).await?;
+    }
     page::write()?;
     Ok(failed)
 }
@@ -52,6 +61,8 @@ struct Wishes {
     events: Vec<String>,
     /// The costs at rest.
     rest: bool,
+    /// Ours and client-go's contend for one Lease.
+    contention: bool,
 }
 
 fn wishes(only: &str) -> Result<Wishes> {
@@ -62,9 +73,10 @@ fn wishes(only: &str) -> Result<Wishes> {
         match bench {
             FAILOVER => wishes.events.push(event.to_owned()),
             REST => wishes.rest = true,
+            CONTENTION => wishes.contention = true,
             other => {
                 let cause = format!("there is none named {other:?}");
-                let cure = format!("ONLY={FAILOVER} or ONLY={REST}");
+                let cure = format!("ONLY={FAILOVER}, ONLY={REST} or ONLY={CONTENTION}");
                 return Err(Error::new("find the bench", cause).cure(cure));
             }
         }
@@ -72,6 +84,7 @@ fn wishes(only: &str) -> Result<Wishes> {
     if wishes == Wishes::default() {
         wishes.events.push(String::new());
         wishes.rest = true;
+        wishes.contention = true;
     }
     Ok(wishes)
 }
@@ -89,7 +102,7 @@ mod tests {
 
     #[test]
     fn wishes_name_a_bench_and_perhaps_an_event() {
-        assert!(wishes("").unwrap().rest);
+        assert!(wishes("").unwrap().rest && wishes("").unwrap().contention);
         assert_eq!(wishes("failover").unwrap().events, [""]);
         assert_eq!(wishes("rest").unwrap().events, [""; 0]);
         let two = "failover/delete, failover/drain";

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::duration::parse_ms;
 use tests::bench::{self, Options};
 use tests::{cluster, progress};
 
@@ -15,6 +16,30 @@ struct Args {
     /// How often to do each event; the peer about half as often.
     #[arg(long, env = "RUNS")]
     runs: Option<String>,
+    /// How long electors contend for one Lease, such as 3m; ten minutes without it.
+    #[arg(long, env = "DURATION")]
+    duration: Option<String>,
+    /// What chance follows from, where electors contend; without it another one each time.
+    #[arg(long, env = "SEED")]
+    seed: Option<String>,
+}
+
+/// An empty variable is none.
+fn given(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// What the arguments ask for.
+fn options(args: &Args) -> Result<Options, String> {
+    let runs = given(args.runs.as_ref()).map(str::parse).transpose();
+    let seed = given(args.seed.as_ref()).map(str::parse).transpose();
+    let duration = given(args.duration.as_ref()).map(parse_ms).transpose();
+    Ok(Options {
+        only: args.only.clone(),
+        runs: runs.map_err(|error| format!("RUNS is a number: {error}"))?,
+        seed: seed.map_err(|error| format!("SEED is a number: {error}"))?,
+        duration_ms: duration.map_err(|error| format!("DURATION: {error}"))?,
+    })
 }
 
 fn main() -> ExitCode {
@@ -22,15 +47,10 @@ fn main() -> ExitCode {
         return code;
     }
     let args = Args::parse();
-    // An empty variable is none.
-    let runs = args.runs.filter(|runs| !runs.is_empty());
-    let options = match runs.map(|runs| runs.parse()).transpose() {
-        Ok(runs) => Options {
-            only: args.only,
-            runs,
-        },
+    let options = match options(&args) {
+        Ok(options) => options,
         Err(error) => {
-            eprintln!("RUNS is a number: {error}");
+            eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
@@ -42,7 +62,7 @@ fn main() -> ExitCode {
     match result {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failed) => {
-            eprintln!("{failed} runs failed and are not in the results");
+            eprintln!("{failed} runs failed, as said above");
             ExitCode::FAILURE
         }
         Err(error) => {

@@ -192,6 +192,14 @@ impl Cluster {
         self.folder.join(start::LOGS)
     }
 
+    /// The folders in which the nodes' kubelets keep the logs of pods, as
+    /// `<namespace>_<pod>_<uid>/<container>/<start>.log`.
+    pub fn pod_logs(&self) -> impl Iterator<Item = PathBuf> {
+        self.nodes
+            .iter()
+            .map(|node| node.folder.join(node::POD_LOGS))
+    }
+
     /// What the API server was asked so far and from now on.
     #[must_use]
     pub fn audit(&self) -> AuditLog {

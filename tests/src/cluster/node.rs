@@ -18,6 +18,8 @@ use super::pki::Pki;
 pub(crate) const PAUSE_IMAGE: &str = "docker.io/active-passive/pause:test";
 /// Runs the pods of a node.
 pub(crate) const KUBELET: &str = "kubelet";
+/// Folder with the logs of the node's pods.
+pub(crate) const POD_LOGS: &str = "pods";
 const CONTAINERD: &str = "containerd";
 const SOCKET_TRIES: u32 = 1_500;
 const SOCKET_RETRY_MS: u64 = 20;
@@ -138,7 +140,7 @@ pub(crate) async fn start_kubelet(
         "failCgroupV1": false,
         "tlsCertFile": pki.path(&format!("{serving}.crt")),
         "tlsPrivateKeyFile": pki.path(&format!("{serving}.key")),
-        "podLogsDir": folder.join("pods"),
+        "podLogsDir": folder.join(POD_LOGS),
         "resolvConf": "",
         "clusterDomain": "cluster.local",
         // Nobody answers there. Without it, every pod gets an event about it every second.

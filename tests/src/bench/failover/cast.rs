@@ -18,7 +18,7 @@ const INJECT: &str = "        active-passive.dev/inject: \"true\"\n";
 
 /// A system that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum System {
+pub(in crate::bench) enum System {
     #[serde(rename = "active-passive")]
     Ours,
     #[serde(rename = "client-go")]
@@ -26,7 +26,7 @@ pub(super) enum System {
 }
 
 impl System {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::bench) fn name(self) -> &'static str {
         match self {
             Self::Ours => "active-passive",
             Self::Peer => "client-go",
@@ -34,7 +34,7 @@ impl System {
     }
 
     /// Name of its group, Service, Deployment and app container, and label `app` of its pods.
-    pub(super) fn group(self) -> &'static str {
+    pub(in crate::bench) fn group(self) -> &'static str {
         match self {
             Self::Ours => "web",
             Self::Peer => "peer",
@@ -42,7 +42,7 @@ impl System {
     }
 
     /// Name of the container that elects.
-    pub(super) fn sidecar(self) -> &'static str {
+    pub(in crate::bench) fn sidecar(self) -> &'static str {
         match self {
             Self::Ours => common::contract::CONTAINER,
             Self::Peer => "elector",
@@ -60,7 +60,11 @@ impl System {
         }
     }
 
-    fn manifest(self) -> Result<String> {
+    /// Its example, as it is applied.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(in crate::bench) fn manifest(self) -> Result<String> {
         match self {
             Self::Ours => Scene::example(),
             Self::Peer => {
@@ -131,7 +135,10 @@ impl Variant {
 }
 
 /// Replaces what is there; the first time, as the app's container comes first.
-fn replace(manifest: &str, what: &str, by: &str) -> Result<String> {
+///
+/// # Errors
+/// If it is not there.
+pub(in crate::bench) fn replace(manifest: &str, what: &str, by: &str) -> Result<String> {
     if manifest.contains(what) {
         return Ok(manifest.replacen(what, by, 1));
     }

@@ -11,6 +11,7 @@ mod stage;
 mod summary;
 mod turn;
 
+pub(super) use cast::{System, replace};
 pub(super) use summary::page;
 
 use super::machine::Machine;
@@ -18,7 +19,6 @@ use crate::cluster::images::{self, Kind};
 use crate::cluster::{Cluster, ClusterOptions, Error, Result};
 use crate::progress;
 use crate::scene;
-use cast::System;
 use events::Event;
 use record::{Entry, Run};
 use stage::Stage;
