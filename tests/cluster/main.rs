@@ -15,6 +15,10 @@ mod fencing_innocent;
 mod fencing_modes;
 mod fencing_trespass;
 mod harness;
+mod injector;
+mod injector_accounts;
+mod injector_meddler;
+mod injector_order;
 mod input;
 mod moves;
 mod rotation;
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
     if let Some(code) = cluster::divert()
         .or_else(harness::divert)
         .or_else(cli::divert)
+        .or_else(injector_meddler::divert)
     {
         return code;
     }
@@ -52,6 +57,9 @@ fn main() -> ExitCode {
         .chain(fencing_modes::CASES)
         .chain(routing::CASES)
         .chain(routing_apply::CASES)
+        .chain(injector::CASES)
+        .chain(injector_accounts::CASES)
+        .chain(injector_order::CASES)
         .chain(input::CASES);
     let trials = cases.map(|case| trial(case, &shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
