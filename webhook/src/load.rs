@@ -13,8 +13,9 @@ use tokio::time::timeout;
 pub const BODY_BYTES_MAX: usize = 7 * 1024 * 1024;
 /// Largest body of an ordinary review. As many as there may be connections are read at once.
 pub const ORDINARY_BYTES_MAX: usize = 64 * 1024;
-/// Bodies of large reviews that are in memory at once.
-const LARGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bodies of large reviews that are in memory at once. One thread works on them one after the other,
+/// so more would only be memory, which the allocator keeps.
+const LARGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// In which steps large bodies are counted.
 const UNIT_BYTES: usize = 64 * 1024;
 /// Longest wait of an ordinary review for room. Large ones wait as long as their clients do.
@@ -84,8 +85,8 @@ mod tests {
     async fn large_reviews_queue_and_leave_room_for_ordinary_ones() {
         let load = Load::new(1);
         let largest = load.enter(None).await.unwrap();
-        let beside = load.enter(Some(BODY_BYTES_MAX)).await.unwrap();
-        let mut waits = Box::pin(load.enter(Some(BODY_BYTES_MAX)));
+        let beside = load.enter(Some(UNIT_BYTES * 16)).await.unwrap();
+        let mut waits = Box::pin(load.enter(Some(UNIT_BYTES + 1)));
         assert!((&mut waits).now_or_never().is_none());
         assert!(load.enter(Some(1)).await.is_ok());
         drop((largest, beside));
