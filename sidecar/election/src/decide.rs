@@ -329,7 +329,9 @@ impl Elector {
         let seen_before =
             self.lease.term() > 0 || self.group.has_traces() || !self.group.services_listed;
         let (wait_ms, kind) = if seen_before {
-            (self.params.lease_duration_ms, MoveKind::Recreated)
+            // The last holder may be of another kind, with a longer one.
+            let lease_ms = self.params.lease_duration_ms;
+            (lease_ms.max(self.lease.duration_ms()), MoveKind::Recreated)
         } else {
             (0, MoveKind::First)
         };

@@ -42,6 +42,8 @@ pub(crate) struct Observed {
     since: Mono,
     /// The claim is what a restored backup held: its holder may not live.
     restored: bool,
+    /// Duration of the last record seen, milliseconds; outlives a deleted Lease.
+    duration_ms: u64,
     /// Highest term ever seen in the Lease; outlives a deleted one.
     term: u64,
     /// A write failed or its answer was lost: read before writing again (c7).
@@ -55,6 +57,7 @@ impl Observed {
             version: Version::default(),
             watched: Version::default(),
             since: Mono::ZERO,
+            duration_ms: 0,
             restored: false,
             term: 0,
             stale: false,
@@ -86,6 +89,10 @@ impl Observed {
         self.restored
     }
 
+    pub(crate) fn duration_ms(&self) -> u64 {
+        self.duration_ms
+    }
+
     pub(crate) fn term(&self) -> u64 {
         self.term
     }
@@ -105,6 +112,7 @@ impl Observed {
         }
         self.version = lease.version;
         self.term = self.term.max(lease.record.term);
+        self.duration_ms = lease.record.duration_ms;
         self.content = Content::Present(lease.record);
     }
 

@@ -14,8 +14,8 @@ use nix::unistd::Uid;
 use tests::{progress, project_root};
 
 /// Random runs of the simulated world, with seeds that no call before had. Two cores play them in
-/// about a minute.
-const SIMULATED_RUNS: &str = "50000";
+/// a quarter of a minute.
+const SIMULATED_RUNS: &str = "15000";
 
 /// How long reviews with random bytes are answered, seconds; by itself the test takes one.
 const FUZZ_S: &str = "60";

@@ -57,6 +57,15 @@ impl World {
         foreigner.is_some_and(|foreigner| self.now_us < foreigner.leads_until_us)
     }
 
+    /// Its Lease was deleted: whoever starts after that cannot know that it may lead for longer than
+    /// one of ours would, so what it believes from then on is not judged.
+    pub(super) fn foreigner_is_erased(&mut self) {
+        let now_us = self.now_us;
+        if let Some(foreigner) = &mut self.foreigner {
+            foreigner.leads_until_us = foreigner.leads_until_us.min(now_us);
+        }
+    }
+
     /// It looks at the Lease, and writes it if it may.
     pub(super) fn foreigner_looks(&mut self) {
         let now_us = self.now_us;

@@ -51,6 +51,7 @@ impl World {
             }
             Operation::DeleteLease => {
                 self.mark("delete lease", Met::LeaseDeleted, None);
+                self.foreigner_is_erased();
                 self.fault(self.now_us);
                 let change = self.api.delete_lease();
                 self.publish(change);

@@ -380,6 +380,11 @@ fn every_random_scenario_has_its_share_of_fresh_runs() {
 /// Seeds that once found something, with a word what.
 #[rustfmt::skip] // One line each.
 const REGRESSIONS: &[(&str, u64, &str)] = &[
+    (
+        "foreigner",
+        1_795_276_745_002_193,
+        "a deleted Lease was made again before its foreign holder's longer duration was over",
+    ),
     ("chaos", 19, "a selector key that nothing derives was left behind"),
     ("chaos", 42, "fencing refused a write of the annotations alone, for ever"),
     ("chaos", 697, "a pod whose object was gone left Services pointing at it"),
