@@ -139,6 +139,8 @@ pub(crate) fn services() -> Vec<Attempt> {
     let web = "services/web";
     let selector = |key: &str, value: &str| json!({"spec": {"selector": {key: value}}});
     let off = annotations(json!({"active-passive.dev/group": null}));
+    let neither = json!({"active-passive.dev/active": null, "active-passive.dev/term": null});
+    let neither = annotations(neither);
     let own = Refused("a sidecar may point this Service at its own pod only");
     let plain = annotations(json!({"active-passive.dev/active": "none"}));
     vec![
@@ -164,6 +166,12 @@ pub(crate) fn services() -> Vec<Attempt> {
             "the selector is written against its annotation",
             One,
             Patch(web, selector("active-passive.dev/pod", "x")),
+            Points("one"),
+        ),
+        attempt(
+            "active pod and term are taken away",
+            One,
+            Patch(web, neither),
             Points("one"),
         ),
         attempt(
