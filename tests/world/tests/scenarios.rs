@@ -403,7 +403,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("flickering-service", 1_795_276_092_001_075, "late news that a Service had left, after it was back"),
     ("tempest", 16_484, "a sidecar that was restarted took its Lease back without a pod"),
     ("storm", 1_795_271_277_001_904, "a lost write to a pod that was gone was waited for, for ever"),
-    ("foreigner", 1795276745002193, "a deleted Lease was made anew before a longer lease was over"),
+    ("foreigner", 1_795_276_745_002_193, "a deleted Lease was made anew before a longer lease was over"),
 ];
 
 #[test]
