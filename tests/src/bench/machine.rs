@@ -1,11 +1,15 @@
 //! What was measured on, as far as a reader needs it.
 
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Doing, Result};
+
+/// Variable of the environment.
+const NOTE: &str = "NOTE";
 
 /// The machine, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +22,10 @@ pub(super) struct Machine {
     pub(super) linux: String,
     /// Version of Kubernetes.
     pub(super) kubernetes: String,
+    /// What else a reader must know, such as that other work ran meanwhile: `NOTE` of the
+    /// environment.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) note: String,
 }
 
 impl Machine {
@@ -36,6 +44,27 @@ impl Machine {
             cores: cores.get(),
             linux: linux.chars().take_while(|c| numbers(*c)).collect(),
             kubernetes: version.git_version,
+            note: std::env::var(NOTE).unwrap_or_default(),
         })
+    }
+}
+
+impl Display for Machine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            day,
+            cores,
+            linux,
+            kubernetes,
+            note,
+        } = self;
+        write!(
+            f,
+            "Measured on {day}: {cores} cores, Linux {linux}, Kubernetes {kubernetes}."
+        )?;
+        match note.is_empty() {
+            true => Ok(()),
+            false => write!(f, " {note}"),
+        }
     }
 }

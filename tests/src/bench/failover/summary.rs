@@ -80,13 +80,7 @@ pub(in crate::bench) fn page() -> Result<Option<String>> {
 fn measured(all: &[Entry]) -> String {
     let machines: BTreeSet<String> = all
         .iter()
-        .map(|entry| {
-            let on = &entry.measured;
-            format!(
-                "Measured on {}: {} cores, Linux {}, Kubernetes {}.\n",
-                on.day, on.cores, on.linux, on.kubernetes
-            )
-        })
+        .map(|entry| format!("{}\n", entry.measured))
         .collect();
     machines.into_iter().collect()
 }
