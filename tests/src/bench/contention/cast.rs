@@ -62,9 +62,9 @@ pub(super) struct Elector {
 /// If the API server does not answer.
 pub(super) async fn electors(cluster: &Cluster) -> Result<Vec<Elector>> {
     let leases: Api<Lease> = Api::namespaced(cluster.client(), NAMESPACE);
-    let lease = leases.get(System::Ours.group()).await;
-    let spec = lease.doing(|| "read the Lease".to_owned())?.spec;
-    let holder = spec.and_then(|spec| spec.holder_identity);
+    let lease = leases.get_opt(System::Ours.group()).await;
+    let lease = lease.doing(|| "read the Lease".to_owned())?;
+    let holder = lease.and_then(|lease| lease.spec?.holder_identity);
     let holder = holder.unwrap_or_default();
     let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
     let mut electors = Vec::new();

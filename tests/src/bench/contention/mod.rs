@@ -41,9 +41,33 @@ pub(super) async fn run(duration_ms: Option<u64>, seed: Option<u64>) -> Result<u
     let run = contend(&cluster, duration_ms.unwrap_or(DURATION_MS), seed).await;
     cluster.stop()?;
     let run = run?;
-    println!("{run:#?}");
+    tell(&run);
     record::write(&run)?;
     Ok(usize::from(run.overlaps.ours > 0))
+}
+
+fn tell(run: &Run) {
+    for side in &run.kinds {
+        println!(
+            "{:<14} took over {} times, killed {}, frozen {}, deleted {}, believed {} ms in {} spans",
+            side.system.name(),
+            side.takeovers,
+            side.killed,
+            side.frozen,
+            side.terminated,
+            side.believed_ms,
+            side.beliefs
+        );
+    }
+    let overlaps = &run.overlaps;
+    println!(
+        "two at once by our fault {}, by client-go's {}; nobody for {} ms at most; SEED={}",
+        overlaps.ours,
+        overlaps.peer_outlived + overlaps.peer_released + overlaps.peer_early,
+        run.longest_without_ms,
+        run.seed
+    );
+    println!("every span: target/bench/contention.txt");
 }
 
 async fn contend(cluster: &Cluster, duration_ms: u64, seed: u64) -> Result<Run> {
