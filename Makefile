@@ -24,7 +24,7 @@ test: .cargo
 
 # Measure on a real cluster beside a peer, and write results/ and docs/results.md. It takes hours:
 # ONLY=failover/<event> does one event and keeps the results of the others, RUNS=n does each n times.
-# NOTE=text is kept with the results.
+# NOTE=text is kept with the results; ONLY=page writes the page from results that exist.
 # ONLY=contention lets ours and client-go's electors contend, for DURATION=3m and from SEED=7.
 bench: .cargo
 	@$(RUN) bench

@@ -20,6 +20,8 @@ use crate::project_root;
 const FAILOVER: &str = "failover";
 const REST: &str = "rest";
 const CONTENTION: &str = "contention";
+/// No bench: writes the page from the results that exist.
+const PAGE: &str = "page";
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +65,8 @@ struct Wishes {
     rest: bool,
     /// Ours and client-go's contend for one Lease.
     contention: bool,
+    /// The page, which is written in any case.
+    page: bool,
 }
 
 fn wishes(only: &str) -> Result<Wishes> {
@@ -74,9 +78,10 @@ fn wishes(only: &str) -> Result<Wishes> {
             FAILOVER => wishes.events.push(event.to_owned()),
             REST => wishes.rest = true,
             CONTENTION => wishes.contention = true,
+            PAGE => wishes.page = true,
             other => {
                 let cause = format!("there is none named {other:?}");
-                let cure = format!("ONLY={FAILOVER}, ONLY={REST} or ONLY={CONTENTION}");
+                let cure = format!("ONLY={FAILOVER}, {REST}, {CONTENTION} or {PAGE}");
                 return Err(Error::new("find the bench", cause).cure(cure));
             }
         }
@@ -107,6 +112,8 @@ mod tests {
         assert_eq!(wishes("rest").unwrap().events, [""; 0]);
         let two = "failover/delete, failover/drain";
         assert_eq!(wishes(two).unwrap().events, ["delete", "drain"]);
+        let page = wishes("page").unwrap();
+        assert!(page.page && !page.rest && !page.contention && page.events.is_empty());
         assert!(wishes("speed").is_err());
     }
 }
