@@ -17,6 +17,9 @@ use crate::scene::{Scene, Source};
 
 /// Load after everything has settled, milliseconds: kube-proxy may follow a second later.
 const AFTER_MS: u64 = 2_000;
+/// After a cut, milliseconds: standbys of the other group that were on that node see their Lease
+/// again, from when on they count its duration.
+const SEEN_AGAIN_MS: u64 = 5_000;
 /// A planned seamless move shows two labels, or a Service that differs, for less than this,
 /// milliseconds; what takes longer is a fault.
 const SEAMLESS_MS: u64 = 2_000;
@@ -188,6 +191,7 @@ async fn tidy(deed: Deed, turns: &mut [Turn<'_, '_>]) -> Result<()> {
             Deed::Drain => planned::undo_drain(turn).await?,
             // The kubelet waits longer before each start of an app that has crashed.
             Deed::AppDead => turn.scene.delete(&turn.old.name).await?,
+            Deed::Cut | Deed::Partition => pause(SEEN_AGAIN_MS).await,
             _ => {}
         }
     }
@@ -250,7 +254,7 @@ async fn keep(
             &name,
             "-c",
             turn.system.sidecar(),
-            "--since=120s",
+            "--since=900s",
         ];
         let said = turn.cluster.kubectl(&logs).await;
         let said = said.unwrap_or_else(|error| error.to_string());
