@@ -12,9 +12,8 @@ use crate::context::{Case, Context};
 
 const GROUP: &str = "web";
 const REPLICAS: usize = 3;
-/// Longest time from the deletion of the active pod to the new one, milliseconds: nobody waits for the
-/// Lease to expire. How fast a move is on a machine that is not busy, `make bench` says.
-const CHOSEN_MS: u64 = 8_000;
+/// Longest time from the deletion of the active pod to the new one, milliseconds.
+const CHOSEN_MS: u64 = 300;
 /// Default lease duration and the second that detection and writes may take, milliseconds.
 const CRASH_MS: u64 = 16_000;
 const MOVE_DEADLINE_MS: u64 = 25_000;

@@ -20,8 +20,11 @@ const COUNTED_S: u64 = 30;
 /// Most writes of the Lease in that time: 0.25 a second.
 const LEASE_WRITES_MAX: usize = 7;
 const SIDECAR_RSS_KB_MAX: u64 = 8_000;
-/// CPU time of a sidecar in that time, milliseconds: a thousandth of a core.
-const SIDECAR_CPU_MS_MAX: u64 = COUNTED_S;
+/// How often a sidecar is woken in that time: four times a second.
+const SIDECAR_WAKEUPS_MAX: u64 = 4 * COUNTED_S;
+/// CPU time of a sidecar in that time, milliseconds: a hundredth of a core. A wakeup on a machine with cold
+/// caches takes ten times what it takes on a good one; `make bench ONLY=rest` measures it beside a peer.
+const SIDECAR_CPU_MS_MAX: u64 = 10 * COUNTED_S;
 const WEBHOOK_RSS_KB_MAX: u64 = 20_000;
 const SIDECAR_BINARY_BYTES_MAX: u64 = 6_000_000;
 const SIDECAR_ARCHIVE_BYTES_MAX: u64 = 3_000_000;
@@ -51,7 +54,7 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
     let mut audit = context.cluster.audit();
     audit.skip()?;
     let sidecars = sidecars(context, &scene, &active.uid).await?;
-    let before_us = sidecars.iter().map(cpu_us).collect::<Result<Vec<_>>>()?;
+    let before = sidecars.iter().map(spent).collect::<Result<Vec<_>>>()?;
     tokio::time::sleep(Duration::from_secs(COUNTED_S)).await;
     let account = format!(
         "system:serviceaccount:{}:active-passive-group-web",
@@ -81,10 +84,13 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
         .filter(|event| event.verb != "watch")
         .collect();
     ensure!(asked.is_empty(), "asked in {COUNTED_S} s: {asked:#?}");
-    for (sidecar, before_us) in sidecars.iter().zip(before_us) {
-        let (role, kb) = (sidecar.role, process::rss_kb(sidecar.pid)?);
-        let cpu_ms = (cpu_us(sidecar)? - before_us) / 1_000;
-        println!("sidecar of the {role}: {kb} kB resident, {cpu_ms} ms of CPU in {COUNTED_S} s");
+    for (sidecar, before) in sidecars.iter().zip(before) {
+        let (role, kb, now) = (sidecar.role, process::rss_kb(sidecar.pid)?, spent(sidecar)?);
+        let cpu_ms = (now.cpu_us - before.cpu_us) / 1_000;
+        let wakeups = now.wakeups - before.wakeups;
+        println!(
+            "sidecar of the {role}: {kb} kB resident, in {COUNTED_S} s {cpu_ms} ms of CPU and {wakeups} wakeups"
+        );
         ensure!(
             kb <= SIDECAR_RSS_KB_MAX,
             "the sidecar of the {role} holds {kb} kB"
@@ -92,6 +98,10 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
         ensure!(
             cpu_ms <= SIDECAR_CPU_MS_MAX,
             "the sidecar of the {role} took {cpu_ms} ms of CPU in {COUNTED_S} s"
+        );
+        ensure!(
+            wakeups <= SIDECAR_WAKEUPS_MAX,
+            "the sidecar of the {role} woke {wakeups} times in {COUNTED_S} s"
         );
     }
     for pod in webhook_pods(context).await? {
@@ -109,8 +119,17 @@ struct Sidecar {
     pid: i32,
 }
 
-fn cpu_us(sidecar: &Sidecar) -> Result<u64> {
-    Ok(process::cpu_us(sidecar.pid)?)
+/// What a process has taken so far.
+struct Spent {
+    cpu_us: u64,
+    wakeups: u64,
+}
+
+fn spent(sidecar: &Sidecar) -> Result<Spent> {
+    Ok(Spent {
+        cpu_us: process::cpu_us(sidecar.pid)?,
+        wakeups: process::wakeups(sidecar.pid)?,
+    })
 }
 
 async fn sidecars(context: &Context<'_>, scene: &Scene<'_>, active: &str) -> Result<Vec<Sidecar>> {

@@ -19,6 +19,25 @@ pub fn cpu_us(pid: i32) -> Result<u64> {
     Ok(sum_ns / 1_000)
 }
 
+/// How often the threads of the process have gone to sleep so far, to be woken by something. Unlike its
+/// CPU time this does not depend on the machine.
+///
+/// # Errors
+/// If the process has ended.
+pub fn wakeups(pid: i32) -> Result<u64> {
+    let action = || format!("read how often process {pid} slept");
+    let mut sum = 0_u64;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).doing(action)? {
+        let path = thread.doing(action)?.path().join("status");
+        let text = fs::read_to_string(path).doing(action)?;
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        sum += number(count.map(str::trim), action)?;
+    }
+    Ok(sum)
+}
+
 /// Resident set of the process, kB, as smaps_rollup has it.
 ///
 /// # Errors
