@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod budget;
 mod chart;
 mod cli;
 mod context;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         .chain(demo::CASES)
         .chain(chart::CASES)
         .chain(moves::CASES)
+        .chain(budget::CASES)
         .chain(steady::CASES)
         .chain(cli::CASES)
         .chain(fencing::CASES)
