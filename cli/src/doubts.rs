@@ -3,7 +3,7 @@
 use crate::age::span;
 use crate::group::Group;
 use crate::lease::Lease;
-use crate::service::Route;
+use common::service::Route;
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 use crate::doubts::{destination, doubts};
 use crate::group::Group;
 use crate::lease::Lease;
-use crate::service::Route;
+use common::service::Route;
 use election::Ineligible;
 use k8s_openapi::jiff::Timestamp;
 

@@ -1,13 +1,13 @@
 //! Groups, put together from the objects that were read. Pure: equal objects and time, equal groups.
 
 use crate::lease::Lease;
-use crate::service::Service;
 use common::contract;
 use common::history::Entry;
 use common::objects::Meta;
 use common::pod::Pod;
 use common::role::{Containers, RoleLabelNames};
-use election::{Ineligible, PodView, RoleLabel, Version, ineligible};
+use common::service::Service;
+use election::{Ineligible, PodView, RoleLabel, ineligible};
 use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ impl Member {
     fn new(pod: Pod, owner: Option<&str>) -> Self {
         let names = RoleLabelNames::of(&pod.metadata);
         let containers = Containers::parse(pod.metadata.annotation(contract::CONTAINERS));
-        let view = view(&pod, &names, &containers);
+        let view = PodView::of(&pod, &names, &containers);
         let foreign = match (view.owner.as_deref(), owner) {
             (Some(own), Some(owner)) => own != owner,
             _ => false,
@@ -149,31 +149,6 @@ impl Member {
 
     pub(crate) fn name(&self) -> &str {
         &self.meta.name
-    }
-}
-
-/// The pod as an elector sees it: eligibility is the elector's own rule.
-fn view(pod: &Pod, names: &RoleLabelNames, containers: &Containers) -> PodView {
-    let meta = &pod.metadata;
-    let role = match (names.is_active(meta), names.is_passive(meta)) {
-        (true, _) => RoleLabel::Active,
-        (false, true) => RoleLabel::Passive,
-        (false, false) => RoleLabel::Other,
-    };
-    PodView {
-        uid: meta.uid.clone(),
-        name: meta.name.clone(),
-        version: Version::default(),
-        role,
-        term: None,
-        started: pod.has_started(),
-        ready: pod.is_ready(containers),
-        terminating: pod.is_terminating(),
-        disrupted: pod.is_disrupted(),
-        priority: pod.priority(),
-        revision: pod.revision().to_owned(),
-        created_s: 0,
-        owner: meta.owner().map(|owner| owner.to_string()),
     }
 }
 

@@ -29,7 +29,6 @@ mod manifests;
 mod output;
 mod pause;
 mod report;
-mod service;
 mod status;
 mod switchover;
 mod table;

@@ -3,8 +3,8 @@
 use crate::doubts::{Doubt, doubts};
 use crate::group::{Group, Member};
 use crate::lease::Lease;
-use crate::service::{Route, Service};
 use common::history::Entry;
+use common::service::{Route, Service};
 use election::{Ineligible, RoleLabel};
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;

@@ -11,8 +11,8 @@ use crate::lease::Lease;
 use crate::list::{self, Columns};
 use crate::output::data;
 use crate::report::{GroupReport, Groups, role};
-use crate::service::Route;
 use crate::table::Table;
+use common::service::Route;
 use election::Ineligible;
 use k8s_openapi::jiff::Timestamp;
 

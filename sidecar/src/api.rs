@@ -10,8 +10,9 @@ use crate::object::{self, Unreadable};
 use crate::pods;
 use crate::refusals::Refusals;
 use crate::rights::PodWays;
-use crate::routing::{self, Service};
+use crate::routing;
 use common::pod::Pod;
+use common::service::Service;
 use election::{Action, Failure, LeaseWrite, Outcome, PodWrite, ServiceWrite};
 use http::{Method, StatusCode};
 use kube::Client;
@@ -177,9 +178,9 @@ impl Api {
 
     fn service_outcome(&self, reply: &Reply) -> Result<Answer, Failed> {
         let service: Service = read(reply)?;
-        let ours = service.belongs_to(self.config.group.as_str());
+        let ours = service.group() == Some(self.config.group.as_str());
         let view = ours
-            .then(|| service.view())
+            .then(|| routing::view(&service))
             .transpose()
             .map_err(Failed::Unreadable)?;
         Ok(Outcome::Service(view).into())

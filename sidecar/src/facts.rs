@@ -2,9 +2,9 @@
 //!
 //! The watches note it in passing; nothing is asked for.
 
-use crate::routing::Service;
 use common::contract;
 use common::objects::Meta;
+use common::service::Service;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -2,10 +2,9 @@
 
 use crate::object::{Reading, Unreadable};
 use common::contract;
-use common::objects::Meta;
 use common::pod::Pod;
 use common::role::{Containers, RoleLabelNames};
-use election::{PodRole, PodView, PodWrite, RoleLabel};
+use election::{PodRole, PodView, PodWrite};
 use serde_json::{Map, Value, json};
 
 /// The pod as the elector sees it.
@@ -16,30 +15,11 @@ pub(crate) fn view(
 ) -> Result<PodView, Unreadable> {
     let meta = &pod.metadata;
     Ok(PodView {
-        uid: meta.uid.clone(),
-        name: meta.name.clone(),
         version: meta.version()?,
-        role: role(meta, names),
         term: meta.term(),
-        started: pod.has_started(),
-        ready: pod.is_ready(containers),
-        terminating: pod.is_terminating(),
-        disrupted: pod.is_disrupted(),
-        priority: pod.priority(),
-        revision: pod.revision().to_owned(),
         created_s: meta.created_s(),
-        owner: meta.owner().map(|owner| owner.to_string()),
+        ..PodView::of(pod, names, containers)
     })
-}
-
-fn role(pod: &Meta, names: &RoleLabelNames) -> RoleLabel {
-    if names.is_active(pod) {
-        RoleLabel::Active
-    } else if names.is_passive(pod) {
-        RoleLabel::Passive
-    } else {
-        RoleLabel::Other
-    }
 }
 
 /// The labels and annotations that a write sets; null removes.

@@ -2,61 +2,24 @@
 
 use crate::object::{Reading, Unreadable};
 use common::contract;
-use common::objects::Meta;
+use common::service::Service;
 use election::{ServiceView, ServiceWrite};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
-/// A Service, as far as it is read here.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Service {
-    pub(crate) metadata: Meta,
-    #[serde(default)]
-    spec: Spec,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Spec {
-    selector: Option<BTreeMap<String, String>>,
-    #[serde(rename = "clusterIP")]
-    cluster_ip: Option<String>,
-}
-
-impl Service {
-    /// Whether its traffic follows this group.
-    pub(crate) fn belongs_to(&self, group: &str) -> bool {
-        self.metadata.annotation(contract::GROUP) == Some(group)
-    }
-
-    /// What it selects by, our own key among it.
-    pub(crate) fn selector(&self) -> Option<&BTreeMap<String, String>> {
-        self.spec.selector.as_ref()
-    }
-
-    /// Whether it has no address of its own: its DNS name then stands for its pods'.
-    pub(crate) fn is_headless(&self) -> bool {
-        self.spec.cluster_ip.as_deref() == Some("None")
-    }
-
-    /// The Service as the elector sees it.
-    pub(crate) fn view(&self) -> Result<ServiceView, Unreadable> {
-        let selector = self.selector();
-        Ok(ServiceView {
-            name: self.metadata.name.clone(),
-            version: self.metadata.version()?,
-            active: self
-                .metadata
-                .annotation(contract::ACTIVE)
-                .map(str::to_owned),
-            term: self.metadata.term(),
-            selected: selector
-                .and_then(|selector| selector.get(contract::POD))
-                .cloned(),
-            has_selector: selector.is_some_and(|selector| !selector.is_empty()),
-        })
-    }
+/// The Service as the elector sees it.
+pub(crate) fn view(service: &Service) -> Result<ServiceView, Unreadable> {
+    let meta = &service.metadata;
+    let selector = service.selector();
+    Ok(ServiceView {
+        name: meta.name.clone(),
+        version: meta.version()?,
+        active: meta.annotation(contract::ACTIVE).map(str::to_owned),
+        term: meta.term(),
+        selected: selector
+            .and_then(|selector| selector.get(contract::POD))
+            .cloned(),
+        has_selector: selector.is_some(),
+    })
 }
 
 /// The merge patch of a write. The version is a precondition.
@@ -93,9 +56,9 @@ mod tests {
             .as_bytes(),
         )
         .unwrap();
-        assert!(service.belongs_to("web") && !service.belongs_to("we"));
+        assert_eq!(service.group(), Some("web"));
         assert_eq!(
-            service.view().unwrap(),
+            view(&service).unwrap(),
             ServiceView {
                 name: "web".to_owned(),
                 version: Version(9),
@@ -116,7 +79,7 @@ mod tests {
         ] {
             let json = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "spec": spec});
             let service: Service = crate::object::read(json.to_string().as_bytes()).unwrap();
-            assert!(!service.view().unwrap().has_selector, "{json}");
+            assert!(!view(&service).unwrap().has_selector, "{json}");
         }
     }
 

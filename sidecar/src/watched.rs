@@ -6,10 +6,11 @@ use crate::facts::Facts;
 use crate::lease::Lease;
 use crate::object::{self, Reading, Unreadable};
 use crate::pods;
-use crate::routing::Service;
+use crate::routing;
 use common::contract;
 use common::objects::Meta;
 use common::pod::Pod;
+use common::service::Service;
 use election::{Input, PodView, Version};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -183,13 +184,13 @@ impl Watched for GroupServices {
     }
 
     fn picks(&self, service: &Service) -> bool {
-        service.belongs_to(self.config.group.as_str())
+        service.group() == Some(self.config.group.as_str())
     }
 
     fn listed(&mut self, objects: Vec<Service>, _version: Version) -> Result<News, Unreadable> {
         let services = objects
             .iter()
-            .map(Service::view)
+            .map(routing::view)
             .collect::<Result<Vec<_>, _>>()?;
         self.facts.list_services(&objects);
         self.known = services
@@ -207,7 +208,7 @@ impl Watched for GroupServices {
             let gone = Input::ServiceGone(object.metadata.name, version);
             return Ok(left.then_some(News::Input(gone)));
         }
-        let view = object.view()?;
+        let view = routing::view(&object)?;
         self.facts.note_service(&object);
         self.known.insert(view.name.clone());
         Ok(Some(News::Input(Input::ServiceSeen(view))))

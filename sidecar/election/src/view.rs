@@ -1,6 +1,9 @@
 //! API objects as the elector sees them: what the shell extracts from Lease, pods and Services.
 
 use common::contract::NO_POD;
+use common::objects::Meta;
+use common::pod::Pod;
+use common::role::{Containers, RoleLabelNames};
 
 /// Largest term that counts. Nine digits fit the Lease's 32-bit field and the fencing policies;
 /// whatever is larger was not written by an elector and is read as no term.
@@ -50,6 +53,20 @@ pub enum RoleLabel {
     Other,
 }
 
+impl RoleLabel {
+    /// That of a pod whose label has these names.
+    #[must_use]
+    pub fn of(pod: &Meta, names: &RoleLabelNames) -> Self {
+        if names.is_active(pod) {
+            Self::Active
+        } else if names.is_passive(pod) {
+            Self::Passive
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// A pod of the group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PodView {
@@ -82,6 +99,27 @@ pub struct PodView {
 }
 
 impl PodView {
+    /// The pod, as far as its eligibility goes: without version, term and time of creation.
+    #[must_use]
+    pub fn of(pod: &Pod, names: &RoleLabelNames, containers: &Containers) -> Self {
+        let meta = &pod.metadata;
+        Self {
+            uid: meta.uid.clone(),
+            name: meta.name.clone(),
+            version: Version::default(),
+            role: RoleLabel::of(meta, names),
+            term: None,
+            started: pod.has_started(),
+            ready: pod.is_ready(containers),
+            terminating: pod.is_terminating(),
+            disrupted: pod.is_disrupted(),
+            priority: pod.priority(),
+            revision: pod.revision().to_owned(),
+            created_s: 0,
+            owner: meta.owner().map(|owner| owner.to_string()),
+        }
+    }
+
     /// Whether it is known to belong to another workload than `owner`.
     pub(crate) fn is_foreign(&self, owner: Option<&str>) -> bool {
         match (self.owner.as_deref(), owner) {

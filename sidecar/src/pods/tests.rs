@@ -1,4 +1,6 @@
 use super::*;
+use common::objects::Meta;
+use election::RoleLabel;
 use election::Version;
 
 fn names() -> RoleLabelNames {
@@ -131,7 +133,7 @@ fn no_label_is_passive_where_passive_means_no_label() {
             labels,
             ..Meta::default()
         };
-        super::role(&pod, names)
+        RoleLabel::of(&pod, names)
     };
     assert_eq!(role(None, &bare), RoleLabel::Passive);
     assert_eq!(role(Some("passive"), &bare), RoleLabel::Other);

@@ -1,7 +1,7 @@
-//! A Service whose traffic follows the role, as far as people ask about it.
+//! A Service whose traffic follows the role, as far as it is read here.
 
-use common::contract;
-use common::objects::Meta;
+use crate::contract;
+use crate::objects::Meta;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -10,8 +10,9 @@ const HEADLESS: &str = "None";
 
 /// A Service, read from its JSON.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Service {
-    pub(crate) metadata: Meta,
+pub struct Service {
+    /// `metadata`.
+    pub metadata: Meta,
     #[serde(default)]
     spec: Spec,
 }
@@ -26,7 +27,7 @@ struct Spec {
 
 /// Where the traffic of a Service goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route<'a> {
+pub enum Route<'a> {
     /// It has no selector: it is left alone.
     Untouched,
     /// To every pod that it selects: nobody has pointed it anywhere.
@@ -39,24 +40,29 @@ pub(crate) enum Route<'a> {
 
 impl Service {
     /// The group that its traffic follows.
-    pub(crate) fn group(&self) -> Option<&str> {
+    pub fn group(&self) -> Option<&str> {
         self.metadata.annotation(contract::GROUP)
     }
 
-    /// Whether it has no address of its own.
-    pub(crate) fn is_headless(&self) -> bool {
+    /// What it selects by, our own key among it; `None` if that is nothing.
+    pub fn selector(&self) -> Option<&BTreeMap<String, String>> {
+        self.spec.selector.as_ref().filter(|it| !it.is_empty())
+    }
+
+    /// Whether it has no address of its own: its DNS name then stands for its pods'.
+    pub fn is_headless(&self) -> bool {
         self.spec.cluster_ip.as_deref() == Some(HEADLESS)
     }
 
     /// Its ClusterIP.
-    pub(crate) fn address(&self) -> Option<&str> {
+    pub fn address(&self) -> Option<&str> {
         let address = self.spec.cluster_ip.as_deref();
         address.filter(|address| !address.is_empty() && *address != HEADLESS)
     }
 
     /// Where its traffic goes.
-    pub(crate) fn route(&self) -> Route<'_> {
-        match self.spec.selector.as_ref().filter(|it| !it.is_empty()) {
+    pub fn route(&self) -> Route<'_> {
+        match self.selector() {
             None => Route::Untouched,
             Some(selector) => match selector.get(contract::POD).map(String::as_str) {
                 None => Route::Selector,
@@ -67,8 +73,8 @@ impl Service {
     }
 
     /// Whether what its user selects by leaves this pod out.
-    pub(crate) fn leaves_out(&self, pod: &Meta) -> bool {
-        let selector = self.spec.selector.iter().flatten();
+    pub fn leaves_out(&self, pod: &Meta) -> bool {
+        let selector = self.selector().into_iter().flatten();
         let mut wanted = selector.filter(|(key, _)| *key != contract::POD);
         wanted.any(|(key, value)| pod.label(key) != Some(value.as_str()))
     }
