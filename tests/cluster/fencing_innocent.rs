@@ -11,9 +11,11 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use tests::clock;
+use tests::cluster::images::{self, Kind};
 use tests::cluster::{AuditEvent, Kube};
 use tests::observe::Change;
-use tests::scene::Scene;
+use tests::scene::{self, Cast, Scene, Source};
+use tests::system::System;
 use tokio::task::JoinHandle;
 
 use crate::context::{Case, Context, eventually};
@@ -21,6 +23,8 @@ use crate::fencing::REFUSED;
 use crate::fencing_cast::{developer, gitops};
 
 const MOVE_MS: u64 = 5_000;
+/// Others wait for the Lease to expire.
+const PEER_MOVE_MS: u64 = 25_000;
 const GONE_MS: u64 = 20_000;
 /// How long controllers may take to let pods go and take them up again, milliseconds.
 const ADOPTED_MS: u64 = 10_000;
@@ -35,6 +39,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "fencing: a group on an account of its own moves, and its namespace can be deleted",
         run: |context| Box::pin(own_account(context)),
+    },
+    Case {
+        name: "fencing: an elector on client-go that is none of ours moves its own label",
+        run: |context| Box::pin(peer(context)),
     },
 ];
 
@@ -168,6 +176,25 @@ async fn own_account(context: &Context<'_>) -> Result<()> {
         .kubectl(&["delete", "namespace", &namespace, "--timeout=60s"])
         .await?;
     nobody_was_refused(&audit.read()?, &namespace)
+}
+
+async fn peer(context: &Context<'_>) -> Result<()> {
+    let (cluster, namespace) = (context.cluster, &context.namespace);
+    scene::load_images(cluster, &images::build(&[Kind::Peer]).await?).await?;
+    let mut audit = cluster.audit();
+    audit.skip()?;
+    let cast = Cast {
+        namespace: namespace.clone(),
+        group: System::Peer.group().to_owned(),
+        signs: System::Peer.signs(),
+        manifest: System::Peer.manifest()?,
+        replicas: 3,
+    };
+    let mut scene = Scene::open_cast(cluster.kube(), Source::Hub(cluster), &cast).await?;
+    let old = scene.settled().await?;
+    scene.delete(&old.name).await?;
+    scene.moved_from(&old, PEER_MOVE_MS).await?;
+    nobody_was_refused(&audit.read()?, namespace)
 }
 
 /// No policy of ours has refused anybody anything, and all of these have written.

@@ -16,6 +16,7 @@ pub mod mutants;
 pub mod observe;
 pub mod progress;
 pub mod scene;
+pub mod system;
 
 /// Root of the project.
 #[must_use]

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 
 use super::logs::{Book, Note};
-use crate::bench::failover::System;
 use crate::cluster::{Doing, Result};
 use crate::project_root;
+use crate::system::System;
 
 /// How long a renewal of the peer's entitles it, milliseconds: its lease duration.
 const PEER_LEASE_MS: u64 = 15_000;

@@ -5,8 +5,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
-use crate::bench::failover::{System, replace};
+use crate::bench::failover::replace;
 use crate::cluster::{Cluster, Doing, Result};
+use crate::system::System;
 
 /// Where all of them run.
 pub(super) const NAMESPACE: &str = "contention";

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cast::{Elector, NAMESPACE, electors};
 use super::chance::Chance;
-use crate::bench::failover::System;
 use crate::clock;
 use crate::cluster::{Cluster, Doing, Result, Signal};
 use crate::progress;
+use crate::system::System;
 
 /// Time between two deeds, milliseconds.
 const PAUSE_MS: (u64, u64) = (2_000, 10_000);

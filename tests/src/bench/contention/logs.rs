@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::cast::NAMESPACE;
-use crate::bench::failover::System;
 use crate::cluster::{Doing, Result};
+use crate::system::System;
 
 /// How often new files are looked for, milliseconds: a container lives longer.
 const LOOK_EVERY_MS: u64 = 100;

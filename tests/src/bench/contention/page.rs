@@ -1,10 +1,10 @@
 //! The bench's part of `docs/results.md`.
 
 use super::record::{self, Overlaps, Side};
-use crate::bench::failover::System;
 use crate::bench::page::table;
 use crate::cluster::Result;
 use crate::progress;
+use crate::system::System;
 
 const HEAD: &str = "## Contention with client-go
 

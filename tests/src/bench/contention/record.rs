@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::beliefs::{self, Belief, End, Fault, Overlap, Span};
 use super::deeds::{Deed, Done};
-use crate::bench::failover::System;
 use crate::bench::machine::Machine;
 use crate::bench::{CONTENTION, results};
 use crate::cluster::{Doing, Result};
+use crate::system::System;
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! Events of the API server, which happen to all groups at once.
 
-use super::cast::System;
 use super::turn::{Turn, pause};
 use crate::clock;
 use crate::cluster::{Cluster, Detour, Result, Road};
 use crate::load::Load;
+use crate::system::System;
 use common::contract;
 
 const REFUSED_MS: u64 = 6_000;

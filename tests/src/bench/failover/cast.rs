@@ -1,13 +1,8 @@
 //! Who takes part: the example of ours and the peer's, in variants that differ in one thing.
 
-use std::fs;
-
-use serde::{Deserialize, Serialize};
-
-use crate::cluster::{Doing, Error, Result};
-use crate::observe::{Routing, Signs};
-use crate::project_root;
-use crate::scene::{Cast, Scene};
+use crate::cluster::{Error, Result};
+use crate::scene::Cast;
+use crate::system::System;
 
 const REPLICAS: usize = 3;
 /// What the manifests of both have once, before the list of the app's variables and the rest of the
@@ -15,65 +10,6 @@ const REPLICAS: usize = 3;
 const APP_ENV: &str = "          env:\n            - name: POD_NAME\n";
 const POD: &str = "      securityContext:\n        runAsNonRoot: true\n";
 const INJECT: &str = "        active-passive.dev/inject: \"true\"\n";
-
-/// A system that is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(in crate::bench) enum System {
-    #[serde(rename = "active-passive")]
-    Ours,
-    #[serde(rename = "client-go")]
-    Peer,
-}
-
-impl System {
-    pub(in crate::bench) fn name(self) -> &'static str {
-        match self {
-            Self::Ours => "active-passive",
-            Self::Peer => "client-go",
-        }
-    }
-
-    /// Name of its group, Service, Deployment and app container, and label `app` of its pods.
-    pub(in crate::bench) fn group(self) -> &'static str {
-        match self {
-            Self::Ours => "web",
-            Self::Peer => "peer",
-        }
-    }
-
-    /// Name of the container that elects.
-    pub(in crate::bench) fn sidecar(self) -> &'static str {
-        match self {
-            Self::Ours => common::contract::CONTAINER,
-            Self::Peer => "elector",
-        }
-    }
-
-    fn signs(self) -> Signs {
-        match self {
-            Self::Ours => Signs::of_group(self.group()),
-            Self::Peer => Signs {
-                pods: "app=peer".to_owned(),
-                active: Some(("peer-role".to_owned(), "active".to_owned())),
-                routing: Routing::Label,
-            },
-        }
-    }
-
-    /// Its example, as it is applied.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub(in crate::bench) fn manifest(self) -> Result<String> {
-        match self {
-            Self::Ours => Scene::example(),
-            Self::Peer => {
-                let path = project_root().join("tests/peer/peer.yaml");
-                fs::read_to_string(&path).doing(|| format!("read {}", path.display()))
-            }
-        }
-    }
-}
 
 /// How a cast differs from the examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The events of the bench, in the order in which they are performed.
 
-use super::cast::{System, Variant};
+use super::cast::Variant;
+use crate::system::System;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Events that nobody announces: of nodes, apps and sidecars.
 
-use super::cast::System;
 use super::turn::{Turn, pause};
 use crate::clock;
 use crate::cluster::{Error, Result, Signal};
+use crate::system::System;
 use common::contract;
 
 /// How long another active pod may take after a crash, milliseconds: a peer that polls takes up to

@@ -11,7 +11,7 @@ mod stage;
 mod summary;
 mod turn;
 
-pub(super) use cast::{System, replace};
+pub(super) use cast::replace;
 pub(super) use summary::page;
 
 use super::machine::Machine;
@@ -19,6 +19,7 @@ use crate::cluster::images::{self, Kind};
 use crate::cluster::{Cluster, ClusterOptions, Error, Result};
 use crate::progress;
 use crate::scene;
+use crate::system::System;
 use events::Event;
 use record::{Entry, Run};
 use stage::Stage;

@@ -1,9 +1,9 @@
 //! Events that Kubernetes announces: the pod is told before it goes.
 
 use super::turn::Turn;
-use crate::bench::failover::cast::System;
 use crate::cluster::{Cluster, Result};
 use crate::scene::SYSTEM_NAMESPACE;
+use crate::system::System;
 
 /// How long another active pod may take, milliseconds: longer than a peer that must wait for an
 /// expiry.

@@ -6,11 +6,11 @@ use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
 
-use super::cast::System;
 use super::events::EVENTS;
 use crate::bench::machine::Machine;
 use crate::bench::{FAILOVER, results};
 use crate::cluster::{Doing, Result};
+use crate::system::System;
 
 /// What one event did to clients and roles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

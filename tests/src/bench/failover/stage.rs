@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use super::cast::{System, Variant};
+use super::cast::Variant;
 use super::events::{Deed, Event};
 use super::record::Run;
 use super::turn::{Turn, pause};
@@ -14,6 +14,7 @@ use crate::cluster::{Cluster, Doing, Result};
 use crate::load::Request;
 use crate::project_root;
 use crate::scene::{Scene, Source};
+use crate::system::System;
 
 /// Load after everything has settled, milliseconds: kube-proxy may follow a second later.
 const AFTER_MS: u64 = 2_000;

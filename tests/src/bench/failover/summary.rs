@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::cast::System;
 use super::events::EVENTS;
 use super::record::{self, Entry};
 use crate::bench::page::table;
 use crate::bench::statistics::median;
 use crate::cluster::Result;
+use crate::system::System;
 
 const HEAD: &str = "## Failover
 

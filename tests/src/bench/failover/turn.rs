@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::cast::System;
 use crate::clock;
 use crate::cluster::{Cluster, Result};
 use crate::load::{Load, LoadOptions};
 use crate::observe::Timeline;
 use crate::scene::{Active, Scene};
+use crate::system::System;
 use common::contract;
 
 /// How often a sidecar is asked, a second.
