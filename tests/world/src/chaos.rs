@@ -18,18 +18,9 @@ pub(super) type Choice = fn(&mut Random, &Settings) -> Operation;
 /// Anything may happen; the hardest case for clocks; and, with nothing broken, whatever people do
 /// every day.
 pub(super) const ALL: [Scenario; 3] = [
-    Scenario {
-        name: "chaos",
-        plan: |random| plan(random, any_operation),
-    },
-    Scenario {
-        name: "slow-then-silent",
-        plan: slow_then_silent,
-    },
-    Scenario {
-        name: "everyday",
-        plan: |random| plan(random, planned_operation),
-    },
+    Scenario::new("chaos", |random| plan(random, any_operation)),
+    Scenario::new("slow-then-silent", slow_then_silent),
+    Scenario::new("everyday", |random| plan(random, planned_operation)),
 ];
 
 pub(super) fn plan(random: &mut Random, operation: Choice) -> Plan {

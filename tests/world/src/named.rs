@@ -10,228 +10,127 @@ use election::{LeaseWriteKind, RoleLabel};
 
 /// All of them.
 pub(super) const ALL: &[Scenario] = &[
-    Scenario {
-        name: "delete-seamless",
-        plan: |_| usual(Seamless, Operation::Delete(Target::Leader)),
-    },
-    Scenario {
-        name: "delete-exclusive",
-        plan: |_| usual(Exclusive, Operation::Delete(Target::Leader)),
-    },
-    Scenario {
-        name: "rollout-seamless",
-        plan: |_| usual(Seamless, Operation::Rollout),
-    },
-    Scenario {
-        name: "rollout-exclusive",
-        plan: |_| usual(Exclusive, Operation::Rollout),
-    },
-    Scenario {
-        name: "node-crash",
-        plan: |_| usual(Seamless, Operation::CrashNode(Target::Leader)),
-    },
-    Scenario {
-        name: "node-crash-short-lease",
-        plan: |_| node_crash_short_lease(),
-    },
-    Scenario {
-        name: "freeze",
-        plan: |_| {
-            usual(
-                Exclusive,
-                Operation::Freeze {
-                    target: Target::Leader,
-                    for_ms: 30_000,
-                },
-            )
-        },
-    },
-    Scenario {
-        name: "cut",
-        plan: |_| {
-            usual(
-                Exclusive,
-                Operation::Cut {
-                    target: Target::Leader,
-                    for_ms: 60_000,
-                },
-            )
-        },
-    },
-    Scenario {
-        name: "sidecar-crash",
-        plan: |_| {
-            let target = Target::Leader;
-            usual(
-                Seamless,
-                Operation::CrashSidecar {
-                    target,
-                    down_ms: 1_000,
-                },
-            )
-        },
-    },
-    Scenario {
-        name: "unready",
-        plan: |_| {
-            usual(
-                Seamless,
-                Operation::Unready {
-                    target: Target::Leader,
-                    for_ms: 60_000,
-                },
-            )
-        },
-    },
-    Scenario {
-        name: "unready-briefly",
-        plan: |_| {
-            usual(
-                Seamless,
-                Operation::Unready {
-                    target: Target::Leader,
-                    for_ms: 4_000,
-                },
-            )
-        },
-    },
-    Scenario {
-        name: "unready-all",
-        plan: |_| unready_all(),
-    },
-    Scenario {
-        name: "cordon-seamless",
-        plan: |_| cordon(Seamless, 3),
-    },
-    Scenario {
-        name: "cordon-exclusive",
-        plan: |_| cordon(Exclusive, 3),
-    },
-    Scenario {
-        name: "cordon-alone",
-        plan: |_| cordon(Seamless, 1),
-    },
-    Scenario {
-        name: "drain-timeout-seamless",
-        plan: |_| drain_alone(Seamless),
-    },
-    Scenario {
-        name: "drain-timeout-exclusive",
-        plan: |_| drain_alone(Exclusive),
-    },
-    Scenario {
-        name: "outage-briefly",
-        plan: |_| usual(Seamless, Operation::Outage { for_ms: 6_000 }),
-    },
-    Scenario {
-        name: "outage",
-        plan: |_| usual(Seamless, Operation::Outage { for_ms: 30_000 }),
-    },
-    Scenario {
-        name: "successor-dies",
-        plan: |_| successor_dies(),
-    },
-    Scenario {
-        name: "handover-answer-lost",
-        plan: |_| handover_lost(true),
-    },
-    Scenario {
-        name: "handover-request-lost",
-        plan: |_| handover_lost(false),
-    },
-    Scenario {
-        name: "label-removed",
-        plan: |_| {
-            let (target, role) = (Target::Leader, RoleLabel::Other);
-            usual(Seamless, Operation::EditRole { target, role })
-        },
-    },
-    Scenario {
-        name: "label-forged",
-        plan: |_| {
-            let (target, role) = (Target::Standby(0), RoleLabel::Active);
-            usual(Seamless, Operation::EditRole { target, role })
-        },
-    },
-    Scenario {
-        name: "stray-terms",
-        plan: |_| stray_terms(),
-    },
-    Scenario {
-        name: "switchover",
-        plan: |_| usual(Seamless, Operation::Switchover(Some(Target::Standby(1)))),
-    },
-    Scenario {
-        name: "paused-crash",
-        plan: |_| paused_crash(),
-    },
-    Scenario {
-        name: "lease-deleted",
-        plan: |_| usual(Seamless, Operation::DeleteLease),
-    },
-    Scenario {
-        name: "steady",
-        plan: |_| steady(),
-    },
-    Scenario {
-        name: "blind-watch",
-        plan: |_| blind_watch(),
-    },
-    Scenario {
-        name: "busy-lease",
-        plan: |_| busy_lease(),
-    },
-    Scenario {
-        name: "successor-deleted",
-        plan: successor_deleted,
-    },
-    Scenario {
-        name: "wall-clocks",
-        plan: |_| wall_clocks(),
-    },
-    Scenario {
-        name: "deaf",
-        plan: |_| {
-            let (target, for_ms) = (Target::Leader, 60_000);
-            usual(Exclusive, Operation::Deafen { target, for_ms })
-        },
-    },
-    Scenario {
-        name: "partition",
-        plan: |_| {
-            let (which, for_ms) = (u64::MAX, 60_000);
-            usual(Exclusive, Operation::Partition { which, for_ms })
-        },
-    },
-    Scenario {
-        name: "restore",
-        plan: |random| {
-            let bumped = random.chance(500);
-            restore(bumped)
-        },
-    },
-    Scenario {
-        name: "restore-unseen",
-        plan: |random| {
-            let (pods, bumped) = (random.pick(&[1, 3]), random.chance(500));
-            restore_unseen(pods, bumped)
-        },
-    },
-    Scenario {
-        name: "service-joins",
-        plan: |_| usual(Exclusive, Operation::EditService(ServiceEdit::Join)),
-    },
-    Scenario {
-        name: "service-fight",
-        plan: |_| {
-            let fight = ServiceEdit::Fight {
-                target: Target::Standby(0),
-                every_ms: 20,
-                times: 1_500,
-            };
-            usual(Seamless, Operation::EditService(fight))
-        },
-    },
+    Scenario::new("delete-seamless", |_| {
+        usual(Seamless, Operation::Delete(Target::Leader))
+    }),
+    Scenario::new("delete-exclusive", |_| {
+        usual(Exclusive, Operation::Delete(Target::Leader))
+    }),
+    Scenario::new("rollout-seamless", |_| usual(Seamless, Operation::Rollout)),
+    Scenario::new("rollout-exclusive", |_| {
+        usual(Exclusive, Operation::Rollout)
+    }),
+    Scenario::new("node-crash", |_| {
+        usual(Seamless, Operation::CrashNode(Target::Leader))
+    }),
+    Scenario::new("node-crash-short-lease", |_| node_crash_short_lease()),
+    Scenario::new("freeze", |_| {
+        usual(
+            Exclusive,
+            Operation::Freeze {
+                target: Target::Leader,
+                for_ms: 30_000,
+            },
+        )
+    }),
+    Scenario::new("cut", |_| {
+        usual(
+            Exclusive,
+            Operation::Cut {
+                target: Target::Leader,
+                for_ms: 60_000,
+            },
+        )
+    }),
+    Scenario::new("sidecar-crash", |_| {
+        let target = Target::Leader;
+        usual(
+            Seamless,
+            Operation::CrashSidecar {
+                target,
+                down_ms: 1_000,
+            },
+        )
+    }),
+    Scenario::new("unready", |_| {
+        usual(
+            Seamless,
+            Operation::Unready {
+                target: Target::Leader,
+                for_ms: 60_000,
+            },
+        )
+    }),
+    Scenario::new("unready-briefly", |_| {
+        usual(
+            Seamless,
+            Operation::Unready {
+                target: Target::Leader,
+                for_ms: 4_000,
+            },
+        )
+    }),
+    Scenario::new("unready-all", |_| unready_all()),
+    Scenario::new("cordon-seamless", |_| cordon(Seamless, 3)),
+    Scenario::new("cordon-exclusive", |_| cordon(Exclusive, 3)),
+    Scenario::new("cordon-alone", |_| cordon(Seamless, 1)),
+    Scenario::new("drain-timeout-seamless", |_| drain_alone(Seamless)),
+    Scenario::new("drain-timeout-exclusive", |_| drain_alone(Exclusive)),
+    Scenario::new("outage-briefly", |_| {
+        usual(Seamless, Operation::Outage { for_ms: 6_000 })
+    }),
+    Scenario::new("outage", |_| {
+        usual(Seamless, Operation::Outage { for_ms: 30_000 })
+    }),
+    Scenario::new("successor-dies", |_| successor_dies()),
+    Scenario::new("handover-answer-lost", |_| handover_lost(true)),
+    Scenario::new("handover-request-lost", |_| handover_lost(false)),
+    Scenario::new("label-removed", |_| {
+        let (target, role) = (Target::Leader, RoleLabel::Other);
+        usual(Seamless, Operation::EditRole { target, role })
+    }),
+    Scenario::new("label-forged", |_| {
+        let (target, role) = (Target::Standby(0), RoleLabel::Active);
+        usual(Seamless, Operation::EditRole { target, role })
+    }),
+    Scenario::new("stray-terms", |_| stray_terms()),
+    Scenario::new("switchover", |_| {
+        usual(Seamless, Operation::Switchover(Some(Target::Standby(1))))
+    }),
+    Scenario::new("paused-crash", |_| paused_crash()),
+    Scenario::new("lease-deleted", |_| usual(Seamless, Operation::DeleteLease)),
+    Scenario::new("steady", |_| steady()),
+    Scenario::new("blind-watch", |_| blind_watch()),
+    Scenario::new("busy-lease", |_| busy_lease()),
+    Scenario::new("successor-deleted", successor_deleted),
+    Scenario::new("wall-clocks", |_| wall_clocks()),
+    Scenario::new("deaf", |_| {
+        let (target, for_ms) = (Target::Leader, 60_000);
+        usual(Exclusive, Operation::Deafen { target, for_ms })
+    }),
+    Scenario::new("partition", |_| {
+        let (which, for_ms) = (u64::MAX, 60_000);
+        usual(Exclusive, Operation::Partition { which, for_ms })
+    }),
+    Scenario::new("restore", |random| {
+        let bumped = random.chance(500);
+        restore(bumped)
+    }),
+    Scenario::new("restore-unseen", |random| {
+        let (pods, bumped) = (random.pick(&[1, 3]), random.chance(500));
+        restore_unseen(pods, bumped)
+    }),
+    Scenario::new("service-joins", |_| {
+        usual(Exclusive, Operation::EditService(ServiceEdit::Join))
+    }),
+    Scenario::new("service-fight", |_| {
+        let fight = ServiceEdit::Fight {
+            target: Target::Standby(0),
+            every_ms: 20,
+            times: 1_500,
+        };
+        usual(Seamless, Operation::EditService(fight))
+    }),
 ];
 
 /// The usual group, and one thing that is done to it.

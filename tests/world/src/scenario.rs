@@ -21,6 +21,12 @@ pub struct Scenario {
     pub plan: fn(&mut Random) -> Plan,
 }
 
+impl Scenario {
+    pub(super) const fn new(name: &'static str, plan: fn(&mut Random) -> Plan) -> Self {
+        Self { name, plan }
+    }
+}
+
 /// Settings and script of one run.
 #[derive(Debug, Clone)]
 pub struct Plan {

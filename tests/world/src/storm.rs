@@ -10,26 +10,11 @@ use super::scenario::{Plan, Scenario, Settings};
 
 /// The scenarios of this module.
 pub(super) const ALL: [Scenario; 5] = [
-    Scenario {
-        name: "storm",
-        plan: |random| plan(random, operation),
-    },
-    Scenario {
-        name: "tempest",
-        plan: |random| plan_of(random, operation, 3, 16),
-    },
-    Scenario {
-        name: "restored",
-        plan: restored,
-    },
-    Scenario {
-        name: "foreigner",
-        plan: foreigner,
-    },
-    Scenario {
-        name: "flickering-service",
-        plan: flickering_service,
-    },
+    Scenario::new("storm", |random| plan(random, operation)),
+    Scenario::new("tempest", |random| plan_of(random, operation, 3, 16)),
+    Scenario::new("restored", restored),
+    Scenario::new("foreigner", foreigner),
+    Scenario::new("flickering-service", flickering_service),
 ];
 
 fn operation(random: &mut Random, settings: &Settings) -> Operation {

@@ -6,23 +6,14 @@ use election::Handover::Seamless;
 
 /// All of them.
 pub(super) const ALL: &[Scenario] = &[
-    Scenario {
-        name: "priority",
-        plan: |_| delete(&[9, 0, 5, 0], &[OWNER]),
-    },
-    Scenario {
-        name: "never",
-        plan: |_| delete(&[0, -1, -1, -1], &[OWNER]),
-    },
-    Scenario {
-        name: "other-workload",
-        plan: |_| {
-            delete(
-                &[0],
-                &[OWNER, OWNER, "Deployment/other", "Deployment/other"],
-            )
-        },
-    },
+    Scenario::new("priority", |_| delete(&[9, 0, 5, 0], &[OWNER])),
+    Scenario::new("never", |_| delete(&[0, -1, -1, -1], &[OWNER])),
+    Scenario::new("other-workload", |_| {
+        delete(
+            &[0],
+            &[OWNER, OWNER, "Deployment/other", "Deployment/other"],
+        )
+    }),
 ];
 
 /// Four pods that nobody replaces, with these priorities and workloads; the leader is deleted.

@@ -8,38 +8,14 @@ use election::Handover::{self, Exclusive, Seamless};
 
 /// All of them.
 pub(super) const ALL: &[Scenario] = &[
-    Scenario {
-        name: "late-service-write",
-        plan: |_| late_service_write(),
-    },
-    Scenario {
-        name: "lost-label-answer",
-        plan: |_| lost_label_answer(),
-    },
-    Scenario {
-        name: "blind-restart",
-        plan: |_| blind_restart(),
-    },
-    Scenario {
-        name: "blind-takeover",
-        plan: |_| blind_takeover(),
-    },
-    Scenario {
-        name: "outbid-service",
-        plan: |_| outbid_service(),
-    },
-    Scenario {
-        name: "restart-exclusive",
-        plan: |_| restart_exclusive(),
-    },
-    Scenario {
-        name: "paused-delete",
-        plan: |_| paused_delete(),
-    },
-    Scenario {
-        name: "foreigner-takes",
-        plan: |_| foreigner_takes(),
-    },
+    Scenario::new("late-service-write", |_| late_service_write()),
+    Scenario::new("lost-label-answer", |_| lost_label_answer()),
+    Scenario::new("blind-restart", |_| blind_restart()),
+    Scenario::new("blind-takeover", |_| blind_takeover()),
+    Scenario::new("outbid-service", |_| outbid_service()),
+    Scenario::new("restart-exclusive", |_| restart_exclusive()),
+    Scenario::new("paused-delete", |_| paused_delete()),
+    Scenario::new("foreigner-takes", |_| foreigner_takes()),
 ];
 
 fn script(handover: Handover, operations: Vec<(u64, Operation)>) -> Plan {
