@@ -5,7 +5,7 @@ use crate::elector::{Elector, InFlight, Tenure};
 use crate::group::Target;
 use crate::input::{Failure, Outcome};
 use crate::observed::Source;
-use crate::step::{Action, LeaseWrite};
+use crate::step::{Action, LeaseWrite, LeaseWriteKind};
 use crate::time::Mono;
 use crate::view::Version;
 
@@ -32,7 +32,9 @@ impl Elector {
     /// Takes the end of a request.
     pub(crate) fn finish(&mut self, now: Mono, request: InFlight, outcome: Outcome) {
         match request.action {
-            Action::ReadLease => self.finish_lease_read(now, request.known, outcome),
+            Action::ReadLease => {
+                self.finish_lease_read(now, request.sent_at, request.known, outcome);
+            }
             Action::WriteLease(write) => {
                 self.finish_lease_write(now, request.sent_at, &write, outcome);
             }
@@ -57,7 +59,7 @@ impl Elector {
         }
     }
 
-    fn finish_lease_read(&mut self, now: Mono, known: Version, outcome: Outcome) {
+    fn finish_lease_read(&mut self, now: Mono, sent_at: Mono, known: Version, outcome: Outcome) {
         match outcome {
             Outcome::Lease(lease) => {
                 self.lease.see(now, lease, Source::Read { known });
@@ -67,7 +69,10 @@ impl Elector {
                 self.lease.answered_absent(now);
                 self.lease.stale = false;
             }
-            Outcome::Failed(failure) => self.lease_failed(now, failure),
+            Outcome::Failed(failure) => {
+                self.lease.stale = true;
+                self.lease_failed(now, sent_at, failure);
+            }
             Outcome::Pod(_) | Outcome::Service(_) => {}
         }
     }
@@ -104,13 +109,19 @@ impl Elector {
                         self.note_the_time(now);
                     }
                 }
-                self.lease_failed(now, failure);
+                // A renewal without an answer is repeated as it was. Both carry the same version, so
+                // that one of them at most is carried out; a conflict says that it was the first.
+                let repeated = self.leading(now).is_some()
+                    && write.kind == LeaseWriteKind::Renew
+                    && matches!(failure, Failure::Lost | Failure::Unavailable { .. });
+                self.lease.stale = !repeated;
+                self.lease_failed(now, sent_at, failure);
             }
             Outcome::NoLease | Outcome::Pod(_) | Outcome::Service(_) => {}
         }
     }
 
-    fn lease_failed(&mut self, now: Mono, failure: Failure) {
+    fn lease_failed(&mut self, now: Mono, sent_at: Mono, failure: Failure) {
         let retry_ms = if self.leaving() {
             LEAVING_RETRY_MS
         } else {
@@ -118,7 +129,7 @@ impl Elector {
         };
         let retry_ms_max = retry_ms.max(self.params.retry_period_ms);
         let first_time = self.lease_backoff.failures() == 0;
-        self.lease.stale = true;
+        let leads = self.leading(now).is_some();
         let (backoff, jitter) = (&mut self.lease_backoff, &mut self.jitter);
         match failure {
             Failure::Conflict | Failure::NotFound | Failure::Lost if first_time => {
@@ -135,6 +146,11 @@ impl Elector {
                 };
                 let wait_ms = retry_ms.max(retry_after_ms.min(heeded_ms));
                 backoff.failed(now, wait_ms, retry_ms_max.max(wait_ms), jitter);
+            }
+            // The time that was spent waiting for an answer counts.
+            Failure::Lost if leads => {
+                let retry_ms = retry_ms.min(self.params.renewal_ms_max(true) * 9 / 10);
+                backoff.failed(sent_at, retry_ms, retry_ms, jitter);
             }
             Failure::Lost | Failure::Refused => backoff.failed(now, retry_ms, retry_ms_max, jitter),
         }

@@ -307,7 +307,8 @@ impl Elector {
         }
     }
 
-    /// A leader's request ends while there is time for another, and never after the role itself.
+    /// A leader's request for the Lease ends while there is time for more, and none ends after the
+    /// role itself.
     fn deadline(&self, now: Mono, action: &Action) -> Mono {
         let mut limit_ms = self.params.attempt_ms_max();
         if self.terminated {
@@ -315,8 +316,13 @@ impl Elector {
         }
         if let Some(tenure) = self.leading(now) {
             let left_ms = tenure.valid_until.ms_since(now);
+            let renewal_ms = self
+                .params
+                .renewal_ms_max(self.lease_backoff.failures() > 0);
             let share_ms = match action {
-                Action::ReadLease | Action::WriteLease(_) => left_ms / 2,
+                Action::WriteLease(_) => left_ms.min(renewal_ms),
+                // A write has to follow.
+                Action::ReadLease => (left_ms / 2).min(renewal_ms),
                 Action::ReadPod { .. }
                 | Action::WritePod(_)
                 | Action::ReadService { .. }

@@ -57,6 +57,14 @@ impl Params {
         self.lease_duration_ms / 5
     }
 
+    /// Longest time of a leader's request for the Lease, milliseconds. One that failed before has
+    /// less: of those that follow each other without an answer, five fit between a renewal's
+    /// beginning and the end of the role, and each has time for a new connection to a server that
+    /// is far away. See docs/safety.md.
+    pub fn renewal_ms_max(&self, failed_before: bool) -> u64 {
+        self.lease_duration_ms / if failed_before { 9 } else { 6 }
+    }
+
     /// Duration of a record that directs the Lease to a successor, milliseconds.
     pub fn directed_ms(&self) -> u64 {
         default::DIRECTED_S * 1_000

@@ -254,5 +254,6 @@ fn weather(random: &mut Random, settings: &Settings) -> Weather {
         error_done: often(),
         touch: often(),
         watch_late_ms: random.pick(&[0, 100, settings.lease_duration_ms / 2]),
+        round_trip_ms: 0,
     }
 }

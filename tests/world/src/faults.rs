@@ -155,6 +155,9 @@ pub struct Weather {
     pub touch: u32,
     /// How late watches may be, milliseconds.
     pub watch_late_ms: u64,
+    /// From a request to its answer on a connection that is there, milliseconds; a new one takes
+    /// [`super::network::CONNECT_ROUND_TRIPS`] more of them.
+    pub round_trip_ms: u64,
 }
 
 impl Weather {
@@ -170,6 +173,7 @@ impl Weather {
         error_done: 0,
         touch: 0,
         watch_late_ms: 0,
+        round_trip_ms: 0,
     };
 
     /// The worse of both in each respect.
@@ -185,6 +189,7 @@ impl Weather {
             error_done: self.error_done.max(other.error_done),
             touch: self.touch.max(other.touch),
             watch_late_ms: self.watch_late_ms.max(other.watch_late_ms),
+            round_trip_ms: self.round_trip_ms.max(other.round_trip_ms),
         }
     }
 }

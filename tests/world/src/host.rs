@@ -25,6 +25,8 @@ pub(super) struct Host {
     /// The request in flight, and when it is given up.
     pub(super) in_flight: Option<(RequestId, Mono)>,
     pub(super) last_request: Option<RequestId>,
+    /// When its connection last brought an answer, microseconds; `None` while it has none.
+    pub(super) answered_us: Option<u64>,
     /// Rises with every step: the wake-up of an earlier one is void.
     pub(super) wake: u64,
     /// Steps in a row that asked to be called again at once.
@@ -82,6 +84,7 @@ impl Host {
             incarnation: 0,
             in_flight: None,
             last_request: None,
+            answered_us: None,
             wake: 0,
             restless: 0,
             frozen_until_us: 0,
@@ -203,6 +206,7 @@ impl Host {
         self.told_to_end = false;
         self.in_flight = None;
         self.last_request = None;
+        self.answered_us = None;
         self.frozen_until_us = 0;
         self.incarnation += 1;
         self.services = None;

@@ -82,6 +82,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("outage", |_| {
         usual(Seamless, Operation::Outage { for_ms: 30_000 })
     }),
+    Scenario::new("bad-road", |_| bad_road()),
     Scenario::new("successor-dies", |_| successor_dies()),
     Scenario::new("handover-answer-lost", |_| handover_lost(true)),
     Scenario::new("handover-request-lost", |_| handover_lost(false)),
@@ -145,6 +146,23 @@ fn node_crash_short_lease() -> Plan {
     let mut plan = usual(Seamless, Operation::CrashNode(Target::Leader));
     plan.settings.lease_duration_ms = 3_000;
     plan
+}
+
+/// For ten minutes an answer takes half a second, three times that on a new connection, and every
+/// tenth request has none.
+fn bad_road() -> Plan {
+    let weather = Weather {
+        lose_request: 50,
+        lose_answer: 50,
+        round_trip_ms: 500,
+        ..Weather::FAIR
+    };
+    let road = Operation::Weather {
+        target: None,
+        weather,
+        for_ms: 600_000,
+    };
+    usual(Seamless, road)
 }
 
 /// Nobody is ready: the leader keeps the role.

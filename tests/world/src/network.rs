@@ -1,7 +1,7 @@
 //! The way of a request to the API server, and of its answer back.
 
 use super::api::Caller;
-use super::clock::MS;
+use super::clock::{MS, SECOND};
 use super::coverage::Met;
 use super::event::{Event, Fate, Flight, HostId, News};
 use super::faults::{Mishap, Weather};
@@ -10,6 +10,12 @@ use super::objects::{Change, Object};
 use super::requests::request_name;
 use super::world::World;
 use election::{Action, Failure, LeaseWrite, LeaseWriteKind, Outcome, Request};
+
+/// Round trips that a new connection takes before its first request leaves: one each for TCP and
+/// TLS 1.3.
+const CONNECT_ROUND_TRIPS: u64 = 2;
+/// How long a connection is kept without a request, microseconds.
+const IDLE_US: u64 = 30 * SECOND;
 
 impl World {
     /// The weather that a pod has now.
@@ -56,7 +62,7 @@ impl World {
             self.run.coverage.met(Met::LostAnswer);
             self.maybe_reset(id, incarnation, number, deadline_us);
         }
-        let mut latency_us = self.random.between(200, 3 * MS);
+        let mut latency_us = self.random.between(200, 3 * MS) + self.way_us(id, weather);
         if self.random.chance(weather.slow_request) {
             self.run.coverage.met(Met::SlowRequest);
             latency_us += self.slowness_us();
@@ -75,6 +81,16 @@ impl World {
         };
         self.queue
             .push(self.now_us + latency_us, Event::Arrive(Box::new(flight)));
+    }
+
+    /// How long a request is on its way over a road of this length: after one that had no answer, or
+    /// a long pause, on a new connection.
+    fn way_us(&self, id: HostId, weather: Weather) -> u64 {
+        let connected = self.hosts[id]
+            .answered_us
+            .is_some_and(|at_us| self.now_us < at_us + IDLE_US);
+        let connect = if connected { 0 } else { CONNECT_ROUND_TRIPS };
+        weather.round_trip_ms * MS * (1 + 2 * connect) / 2
     }
 
     /// Whether this is the request that a script wants to lose; `Some(true)`: after it was done.
@@ -213,7 +229,7 @@ impl World {
             }
             _ => outcome,
         };
-        let mut latency_us = self.random.between(200, 3 * MS);
+        let mut latency_us = self.random.between(200, 3 * MS) + weather.round_trip_ms * MS / 2;
         if self.random.chance(weather.slow_answer) {
             self.run.coverage.met(Met::SlowAnswer);
             latency_us += self.slowness_us();

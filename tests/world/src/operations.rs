@@ -66,6 +66,7 @@ impl World {
             } => {
                 let target = target.map(|target| self.find(target));
                 if target != Some(None) {
+                    self.note_mark("weather", target.flatten());
                     let until_us = self.now_us + for_ms * MS;
                     self.fault(until_us);
                     self.weather
@@ -174,6 +175,10 @@ impl World {
 
     pub(super) fn mark(&mut self, what: &'static str, met: Met, id: Option<HostId>) {
         self.run.coverage.met(met);
+        self.note_mark(what, id);
+    }
+
+    fn note_mark(&mut self, what: &'static str, id: Option<HostId>) {
         let pod = id.map(|id| self.hosts[id].uid().to_owned());
         let name = pod.as_deref().unwrap_or("the group");
         self.log

@@ -370,6 +370,8 @@ impl World {
                     self.run.coverage.met(Met::LateAnswer);
                 } else if !host.in_flight_over(now_us) {
                     host.in_flight = None;
+                    let answered = outcome != Outcome::Failed(Failure::Lost);
+                    host.answered_us = answered.then_some(now_us);
                 }
                 self.step(id, Input::Done(request, outcome));
             }
@@ -429,6 +431,7 @@ impl World {
         if overdue {
             // At the deadline, shell and elector both take the request for lost.
             host.in_flight = None;
+            host.answered_us = None;
         }
         let Some(elector) = host.elector.as_mut() else {
             return;
