@@ -10,7 +10,12 @@ use std::time::Duration;
 /// Adds a sidecar to annotated pods, and gives each election group its account.
 #[derive(Debug, Clone, Parser)]
 // An overlay can add an argument, and hardly change one: the last one counts.
-#[command(name = "active-passive-webhook", version, args_override_self = true)]
+#[command(
+    name = "active-passive-webhook",
+    version,
+    args_override_self = true,
+    after_help = "As first argument, check, idle or release-services does that instead."
+)]
 pub struct Args {
     /// Own namespace.
     #[arg(long, env = "POD_NAMESPACE")]

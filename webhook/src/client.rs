@@ -54,6 +54,11 @@ impl ApiError {
         matches!(self, Self::Answer(kube::Error::Api(status)) if status.code == 409)
     }
 
+    /// Whether what was sent does not go with what is there: a patch whose test fails, for one.
+    pub fn is_unprocessable(&self) -> bool {
+        matches!(self, Self::Answer(kube::Error::Api(status)) if status.code == 422)
+    }
+
     /// Whether the object, or what it would be put into, does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Answer(kube::Error::Api(status)) if status.is_not_found())

@@ -5,6 +5,7 @@
 //! - [`certificate`], [`configuration`], [`handshake`]: the certificate, the API server's trust in
 //!   it, and the proof that both work;
 //! - [`provision`], [`rights`]: the accounts and bindings of groups, and the right to make them;
+//! - [`task`], [`check`], [`farewell`]: what the chart's hooks ask of the program instead;
 //! - [`watch`], [`client`]: the API server; [`readiness`], [`metrics`]: what operators see.
 //!
 //! What becomes of a pod or a Service is decided in `inject`; nothing here has an opinion on it.
@@ -13,11 +14,13 @@
 
 pub mod args;
 pub mod certificate;
+pub mod check;
 pub mod client;
 pub mod configuration;
 pub mod connections;
 #[cfg(test)]
 mod fake_api;
+pub mod farewell;
 pub mod handlers;
 pub mod handshake;
 pub mod load;
@@ -28,4 +31,5 @@ pub mod rights;
 pub mod routes;
 pub mod run;
 pub mod serve;
+pub mod task;
 pub mod watch;

@@ -1,9 +1,11 @@
 //! The admission webhook of active-passive.
 
 use clap::Parser;
+use std::error::Error;
 use std::process::ExitCode;
 use webhook::args::Args;
 use webhook::run::{RunError, run};
+use webhook::task::Task;
 
 /// A review is some hundred small pieces of memory, made and given back. The C library's allocator,
 /// which is made to be small, spends more time on them than all else together.
@@ -11,9 +13,7 @@ use webhook::run::{RunError, run};
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    common::telemetry::start(&args.log);
-    match serve(args) {
+    match asked() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the program cannot go on");
@@ -22,12 +22,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// An errand, or else the server.
+fn asked() -> Result<(), Box<dyn Error>> {
+    if let Some(task) = Task::asked() {
+        common::telemetry::start("info");
+        return Ok(runtime()?.block_on(task.run())?);
+    }
+    let args = Args::parse();
+    common::telemetry::start(&args.log);
+    Ok(runtime()?.block_on(run(args))?)
+}
+
 /// One thread: a review takes a fraction of a millisecond, a large one a few, and nothing is
 /// gained by handing them from one thread to another.
-fn serve(args: Args) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(RunError::Runtime)?;
-    runtime.block_on(run(args))
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().map_err(RunError::Runtime)
 }

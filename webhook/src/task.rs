@@ -1,0 +1,114 @@
+//! What the program does beside serving: short errands, which the chart's hooks run as Jobs.
+
+use crate::client::bounded;
+use crate::{check, farewell};
+use clap::{Args, Parser};
+use common::shutdown::Shutdown;
+use kube::{Client, Config};
+use std::ffi::OsStr;
+
+/// Names of the errands, as first argument.
+const NAMES: [&str; 3] = ["check", "idle", "release-services"];
+
+/// An errand of the program.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "active-passive-webhook", version)]
+pub enum Task {
+    /// See whether a pod with the annotation gets the sidecar, and with --image, whether a role moves.
+    Check(CheckArgs),
+    /// Wait for SIGTERM: the application of `check`.
+    Idle,
+    /// Take our key out of the selectors of all Services, once the installation is gone.
+    ReleaseServices(ReleaseArgs),
+}
+
+/// Of [`Task::Check`].
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Namespace for pods, which nobody else uses.
+    #[arg(long)]
+    pub namespace: String,
+    /// Image of this program, which the pods of the moving role run. Without it none moves.
+    #[arg(long)]
+    pub image: Option<String>,
+    /// When it is pulled.
+    #[arg(long, default_value = "IfNotPresent")]
+    pub image_pull_policy: String,
+}
+
+/// Of [`Task::ReleaseServices`].
+#[derive(Debug, Clone, Args)]
+pub struct ReleaseArgs {
+    /// MutatingWebhookConfiguration of the installation.
+    #[arg(long, default_value = "active-passive")]
+    pub configuration: String,
+}
+
+/// Why an errand failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// Signals cannot be received.
+    #[error("cannot register for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    /// There is no way to the API server.
+    #[error("no configuration for the API server, neither in KUBECONFIG nor in a pod: {0}")]
+    Config(#[source] kube::config::InferConfigError),
+    /// The client cannot be made.
+    #[error("cannot make a client for the API server: {0}")]
+    Client(#[source] kube::Error),
+    /// The installation does not do what it should.
+    #[error(transparent)]
+    Check(#[from] check::CheckError),
+    /// Services were not released.
+    #[error(transparent)]
+    Farewell(#[from] farewell::FarewellError),
+}
+
+impl Task {
+    /// The errand that the first argument names; a wrong line of one ends the program.
+    #[must_use]
+    pub fn asked() -> Option<Self> {
+        let first = std::env::args_os().nth(1)?;
+        let named = NAMES.iter().any(|name| first == OsStr::new(name));
+        named.then(Self::parse)
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// If it cannot be done, or what it looks for does not hold.
+    pub async fn run(self) -> Result<(), TaskError> {
+        match self {
+            Self::Idle => {
+                let mut shutdown = Shutdown::register().map_err(TaskError::Signals)?;
+                shutdown.requested().await;
+            }
+            Self::Check(args) => check::check(client().await?, &args).await?,
+            Self::ReleaseServices(args) => {
+                farewell::release(client().await?, &args.configuration).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn client() -> Result<Client, TaskError> {
+    let config = Config::infer().await.map_err(TaskError::Config)?;
+    Client::try_from(bounded(config)).map_err(TaskError::Client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_errand_is_told_from_the_server_by_its_name() {
+        let command = Task::command();
+        let names: Vec<&str> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        assert_eq!(names, NAMES);
+    }
+}
