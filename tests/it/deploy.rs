@@ -12,6 +12,9 @@ use crate::tidy::{contract_keys, keys_in, root};
 
 const NAMESPACE: &str = "active-passive-system";
 
+/// Where the images of `deploy/` seem to be: nobody can have this name, so nobody can push to it.
+const REGISTRY: &str = "registry.invalid/active-passive";
+
 /// A file of `deploy/`, and what Helm is told of the cluster that it is for.
 struct Rendering {
     file: &'static str,
@@ -44,7 +47,7 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 ";
 
-fn helm() -> PathBuf {
+pub(crate) fn helm() -> PathBuf {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime
         .block_on(Binaries::helm())
@@ -52,30 +55,37 @@ fn helm() -> PathBuf {
         .path("helm")
 }
 
-/// The chart as Helm renders it, without empty lines: their number differs between versions of Helm.
-fn rendered(helm: &Path, arguments: &[&str]) -> String {
+/// The chart as Helm renders it without images, or why it does not. Without empty lines: their number
+/// differs between versions of Helm.
+pub(crate) fn template(helm: &Path, arguments: &[&str]) -> Result<String, String> {
+    let chart = ["template", "active-passive", "charts/active-passive"];
     let output = Command::new(helm)
-        .args([
-            "template",
-            "active-passive",
-            "charts/active-passive",
-            "--namespace",
-            NAMESPACE,
-        ])
+        .args(chart)
+        .args(["--namespace", NAMESPACE])
         .args(arguments)
         .current_dir(root())
         .output()
         .expect("helm starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "helm template {arguments:?}: {errors}"
-    );
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
     let text = String::from_utf8(output.stdout).expect("helm writes UTF-8");
-    text.lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.map(|line| format!("{line}\n")).collect())
+}
+
+/// What is installed, with images.
+pub(crate) fn rendered(helm: &Path, arguments: &[&str]) -> String {
+    rendered_with_hooks(helm, &[&["--no-hooks"], arguments].concat())
+}
+
+/// The same, and what Helm makes for a moment.
+pub(crate) fn rendered_with_hooks(helm: &Path, arguments: &[&str]) -> String {
+    let images = ["webhook", "sidecar"]
+        .map(|image| format!("--set={image}.image.repository={REGISTRY}/{image}"));
+    let arguments = [&images.each_ref().map(String::as_str)[..], arguments].concat();
+    template(helm, &arguments)
+        .unwrap_or_else(|error| panic!("helm template {arguments:?}: {error}"))
 }
 
 /// `UPDATE=1` writes the files instead.
@@ -153,10 +163,11 @@ fn values_decide() {
             .matches("validationActions: [")
             .count()
     };
-    assert_eq!(fenced(&[]), 6);
-    assert_eq!(fenced(&["--set=fencing.mode=Off"]), 0);
+    // Six of the fencing, one that looks for missed pods.
+    assert_eq!(fenced(&[]), 7);
+    assert_eq!(fenced(&["--set=fencing.mode=Off"]), 1);
     // What YAML makes of a bare Off in a file of values.
-    assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 0);
+    assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 1);
     let deny = rendered(&helm, &["--set=fencing.exemptGroups={ops,sre}"]);
     assert_eq!(deny.matches("validationActions: [Deny]").count(), 6);
     assert_eq!(deny.matches("g in ['ops','sre'])").count(), 3);
@@ -177,10 +188,8 @@ fn values_decide() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let image = format!("--set=webhook.image.digest={digest}");
     let pinned = rendered(&helm, &[&image, "--set=sidecar.image.tag=9.9"]);
-    assert!(pinned.contains(&format!(
-        "image: docker.io/active-passive/webhook@{digest}\n"
-    )));
-    assert!(pinned.contains("--sidecar-image=docker.io/active-passive/sidecar:9.9\n"));
+    assert!(pinned.contains(&format!("image: {REGISTRY}/webhook@{digest}\n")));
+    assert!(pinned.contains(&format!("--sidecar-image={REGISTRY}/sidecar:9.9\n")));
 
     let single = rendered(&helm, &["--set=webhook.replicas=1"]);
     assert!(

@@ -49,7 +49,8 @@ pub async fn load_images(cluster: &Cluster, images: &[Image]) -> Result<()> {
     Ok(())
 }
 
-/// Installs the chart with `values` (as of `helm --set`); returns when the webhook is ready.
+/// Installs the chart with `values` (as of `helm --set`) and, unless they name others, the images of
+/// the project; returns when the webhook is ready.
 ///
 /// # Errors
 /// If it does not become ready, with what its pods say.
@@ -60,7 +61,12 @@ pub async fn install_chart(kube: &Kube, values: &[&str]) -> Result<()> {
     args.extend(["--namespace", SYSTEM_NAMESPACE, "--create-namespace"]);
     // Without it, values of the installation that is there would stay where none is given.
     args.extend(["--reset-values", "--wait", "--timeout", "90s"]);
-    for value in values {
+    let images = images::chart_values();
+    for value in images
+        .iter()
+        .map(String::as_str)
+        .chain(values.iter().copied())
+    {
         args.extend(["--set", value]);
     }
     match kube.helm(&args).await {

@@ -33,18 +33,37 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/*
-Reference of an image. Takes a list: the image's values, the chart's appVersion.
+Reference of an image. Takes a list: the root, webhook or sidecar.
 A digest wins over a tag; both may be given, and then both are written.
 */}}
 {{- define "active-passive.image" -}}
-{{- $image := index . 0 -}}
-{{- $tag := $image.tag | default (ternary "" (index . 1) (not (empty $image.digest))) -}}
-{{- $image.repository -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $image := (get $root.Values $name).image -}}
+{{- $digest := $image.digest -}}
+{{- $tag := $image.tag | default (ternary "" $root.Chart.AppVersion (not (empty $digest))) -}}
+{{- required (printf "no images are published: push them to a registry of yours (docs/install.md says how), and set %s.image.repository to where %s is, such as registry.example.com/active-passive/%s" $name $name $name) $image.repository -}}
 {{- with $tag }}:{{ . }}{{ end -}}
-{{- with $image.digest }}@{{ . }}{{ end -}}
+{{- with $digest }}@{{ . }}{{ end -}}
+{{- end }}
+
+{{/* The namespaced objects of monitoring; its kinds come with the Prometheus operator. */}}
+{{- define "active-passive.monitored" -}}
+{{- $root := index . 0 -}}
+name: {{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- include "active-passive.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: monitoring
+  {{- with $root.Values.monitoring.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{/* Namespaces in which nothing is injected: what the cluster needs to start, and ourselves. */}}
@@ -87,4 +106,63 @@ metadata:
 spec:
   policyName: {{ index . 1 }}
   validationActions: [{{ $root.Values.fencing.mode }}]
+{{- end }}
+
+{{/* Labels by which meshes leave a pod alone: the API server is in none. */}}
+{{- define "active-passive.meshLabels" -}}
+sidecar.istio.io/inject: "false"
+istio.io/dataplane-mode: none
+kuma.io/sidecar-injection: disabled
+{{- end }}
+
+{{/* Annotations for the same. */}}
+{{- define "active-passive.meshAnnotations" -}}
+linkerd.io/inject: disabled
+consul.hashicorp.com/connect-inject: "false"
+{{- end }}
+
+{{/* Where pods of the chart run, and from where they are pulled. */}}
+{{- define "active-passive.placement" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.webhook.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.webhook.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.webhook.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+# No runAsUser: the image names a numeric user, and OpenShift chooses its own.
+securityContext:
+  runAsNonRoot: true
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{/* What no container of the chart may. */}}
+{{- define "active-passive.confined" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+readOnlyRootFilesystem: true
+{{- end }}
+
+{{/* Metadata of what is there while a hook of Helm runs. Takes a list: the root, name, hook, weight. */}}
+{{- define "active-passive.hooked" -}}
+{{- $root := index . 0 -}}
+name: {{ index . 1 }}
+labels:
+  {{- include "active-passive.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: {{ index . 2 }}
+annotations:
+  helm.sh/hook: {{ index . 2 }}
+  helm.sh/hook-weight: {{ index . 3 | quote }}
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}

@@ -48,6 +48,13 @@ impl Kind {
         }
     }
 
+    /// Its name less the tag, as the chart's values want it.
+    fn repository(self) -> String {
+        let name = self.name();
+        let repository = name.rsplit_once(':').map(|(repository, _)| repository);
+        repository.unwrap_or(&name).to_owned()
+    }
+
     /// Last part of its name, which is also its package and its target of the Dockerfile.
     #[must_use]
     pub fn package(self) -> &'static str {
@@ -80,6 +87,13 @@ impl Kind {
             },
         }
     }
+}
+
+/// Values of the chart (as of `helm --set`) that name the images of the project.
+#[must_use]
+pub fn chart_values() -> [String; 2] {
+    [Kind::Webhook, Kind::Sidecar]
+        .map(|kind| format!("{}.image.repository={}", kind.package(), kind.repository()))
 }
 
 /// How an image comes to be.
