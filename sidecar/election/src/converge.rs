@@ -80,17 +80,22 @@ impl Elector {
         stages.into_iter().find_map(Change::due)
     }
 
-    /// The others first, then the own label, then traffic: never two. A stage that is not done
-    /// holds the next one back.
+    /// The others first, then traffic and the own label: never two. A stage that is not done holds
+    /// the next one back.
     fn lead_exclusive(&self, agenda: &mut Agenda, own: &PodView, term: u64) -> Option<Action> {
         if !self.group.services_listed {
             // One of them may point elsewhere.
             return None;
         }
+        // Traffic of the only Service moves in one write: two would cost the second that kube-proxy
+        // may hold back the second one. While one of several is pointed here, another may still point
+        // elsewhere: all of them point nowhere first.
+        let at_once = own.started && self.group.routed_services() <= 1;
         // Each Service is written in this term, also one that seems to point nowhere: the view may
         // be late, and the write is conditional on it. From then on no earlier leader can write it.
         let foreign = |service: &ServiceView| {
-            service.points_elsewhere(&own.uid) || service.term.is_none_or(|written| written < term)
+            let outdated = service.term.is_none_or(|written| written < term);
+            !at_once && (outdated || service.points_elsewhere(&own.uid))
         };
         let unrouted = self.route(agenda, None, term, foreign);
         let stripped = self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active);
@@ -101,19 +106,17 @@ impl Elector {
             retry.refusals < REFUSALS_MAX
         };
         let outdated = self.strip_others(agenda, own, term, writable);
+        let uid = Some(own.uid.as_str());
+        let taken = self.route(agenda, uid, term, |_| at_once);
         let own_label = self.set_role(agenda, own, PodRole::Active, term);
-        for stage in [unrouted, stripped, outdated, own_label] {
+        for stage in [unrouted, stripped, outdated, taken, own_label] {
             match stage {
                 Change::None => {}
                 Change::Waiting => return None,
                 Change::Due(action) => return Some(action),
             }
         }
-        let route = if own.started {
-            self.route(agenda, Some(&own.uid), term, |_| true)
-        } else {
-            Change::None
-        };
+        let route = self.route(agenda, uid, term, |_| own.started);
         let refused = self.strip_others(agenda, own, term, |_| true);
         [route, refused].into_iter().find_map(Change::due)
     }

@@ -173,6 +173,12 @@ impl Group {
             || self.services.values().any(|service| service.points_at(uid))
     }
 
+    /// How many Services send traffic where they point.
+    pub(crate) fn routed_services(&self) -> usize {
+        let services = self.services.values();
+        services.filter(|service| service.has_selector).count()
+    }
+
     /// Whether it is not known what became of a write to the pod with this uid or to a Service.
     pub(crate) fn is_uncertain(&self, uid: &str) -> bool {
         let services = self

@@ -118,6 +118,12 @@ fn failures() -> Vec<Scope> {
             ..SETTLED
         },
         Scope {
+            name: "expiry-service",
+            about: "a leader fails, exclusive, with a Service",
+            service: true,
+            ..EXCLUSIVE
+        },
+        Scope {
             name: "two-faults",
             about: "any two faults",
             effort: Effort::Deep,

@@ -7,10 +7,10 @@
 //!   that told of a leader.
 //! - I2: only a pod whose elector leads is made active, by itself, within a request whose deadline
 //!   lies within its validity. In `exclusive`, no write of an elector makes a pod active, or points
-//!   a Service at it, while another pod is active or pointed at; a Service that has just joined the
-//!   group, and that the writer's watch has not shown, cannot count. In `seamless`, while no fault
-//!   happens: at most two active labels, never none after one, and no Service points at no pod or
-//!   at one that is gone, as long as a successor exists.
+//!   the selector of a Service at it, while another pod is active or pointed at; a Service that has
+//!   just joined the group, and that the writer's watch has not shown, cannot count. In `seamless`,
+//!   while no fault happens: at most two active labels, never none after one, and no Service points
+//!   at no pod or at one that is gone, as long as a successor exists.
 //! - I3: the Lease is freed only after the own label is off; in `exclusive` it is given away only
 //!   after label and Services are off and, where the pod is being deleted and its elector knows,
 //!   after SIGTERM, which tells it that the app has stopped. Who is on its way out, and knows, takes

@@ -23,6 +23,9 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("node-crash", |_| {
         usual(Seamless, Operation::CrashNode(Target::Leader))
     }),
+    Scenario::new("node-crash-exclusive", |_| {
+        usual(Exclusive, Operation::CrashNode(Target::Leader))
+    }),
     Scenario::new("node-crash-short-lease", |_| node_crash_short_lease()),
     Scenario::new("freeze", |_| {
         usual(

@@ -64,6 +64,20 @@ fn a_dead_node_costs_one_lease_duration() {
     });
 }
 
+/// kube-proxy holds a second change back for up to a second.
+#[test]
+fn an_exclusive_takeover_moves_traffic_in_one_write() {
+    check("node-crash-exclusive", |run| {
+        let (at_us, old) = mark(run, "crash node");
+        let moved: Vec<_> = run.routed.iter().filter(|(us, _)| *us > at_us).collect();
+        let [(_, Some(new))] = moved[..] else {
+            panic!("the Service points nowhere in between: {moved:?}");
+        };
+        assert_ne!(Some(new.as_str()), old);
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
 #[test]
 fn a_woken_leader_makes_nobody_active() {
     check("freeze", |run| {
