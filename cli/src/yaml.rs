@@ -74,14 +74,15 @@ impl Text {
     fn add(&self, index: usize, add: &Add) -> Option<()> {
         let (parent, last) = add.path.rsplit_once('/')?;
         let key = unescaped(last);
+        let value = add.value.value();
         match self.node(index, parent)? {
             // JSON null is as good as absent.
-            Node::Mapping(mapping) if add.value.is_null() => {
+            Node::Mapping(mapping) if value.is_null() => {
                 mapping.remove(key.as_str());
             }
-            Node::Mapping(mapping) => mapping.set(key.as_str(), yaml(&add.value)),
-            Node::Sequence(list) if key == "-" => list.push(yaml(&add.value)),
-            Node::Sequence(list) => list.insert(key.parse().ok()?, yaml(&add.value)),
+            Node::Mapping(mapping) => mapping.set(key.as_str(), yaml(&value)),
+            Node::Sequence(list) if key == "-" => list.push(yaml(&value)),
+            Node::Sequence(list) => list.insert(key.parse().ok()?, yaml(&value)),
         }
         Some(())
     }
@@ -162,6 +163,7 @@ fn without_nulls(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inject::Json;
     use serde_json::json;
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
         assert_eq!(parsed.len(), 2);
         let add = |path: &str, value: Value| Add {
             path: path.to_owned(),
-            value,
+            value: Json::of(&value),
         };
         let adds = [
             add("/spec/list/0", json!({"name": "a", "on": "true", "n": 5})),

@@ -6,7 +6,7 @@ use crate::pod::Pod;
 use crate::reason::Reason;
 use common::contract;
 use common::ids::Group;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The account of pods that name none.
 const DEFAULT: &str = "default";
@@ -65,16 +65,13 @@ impl Account {
         if named(pod).unwrap_or(DEFAULT) == self.name {
             return;
         }
-        patch.set(
-            Pointer::to(&["spec", "serviceAccountName"]),
-            json!(self.name),
-        );
+        patch.set(Pointer::to(&["spec", "serviceAccountName"]), &self.name);
         if pod
             .spec
             .get("serviceAccount")
             .is_some_and(|account| !account.is_null())
         {
-            patch.set(Pointer::to(&["spec", "serviceAccount"]), json!(self.name));
+            patch.set(Pointer::to(&["spec", "serviceAccount"]), &self.name);
         }
     }
 

@@ -1,19 +1,21 @@
 //! What the app containers get: a hook that holds their SIGTERM, and the folder of the role file.
 
 use crate::container::drain_hook;
+use crate::json::Json;
 use crate::patch::{Patch, Pointer};
 use crate::pod::{Pod, name};
 use crate::port;
 use crate::reason::Reason;
+use crate::shapes::Mount;
 use common::contract::{self, path};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Gives each app container without a preStop hook the sidecar's, so that its SIGTERM waits until
 /// traffic has moved. Returns warnings about those that have one of their own.
 pub(crate) fn hold(pod: &Pod<'_>, port: u16, patch: &mut Patch) -> Vec<String> {
     let mut warnings = Vec::new();
     let earlier = port::injected(pod);
-    let wanted = drain_hook(port);
+    let wanted = Json::of(&drain_hook(port)).value();
     for (index, container) in pod.containers.iter().enumerate() {
         let at = Pointer::to(&["spec", "containers"])
             .index(index)
@@ -22,12 +24,11 @@ pub(crate) fn hold(pod: &Pod<'_>, port: u16, patch: &mut Patch) -> Vec<String> {
         let hook = lifecycle.and_then(|lifecycle| lifecycle.get("preStop"));
         match hook.filter(|hook| !hook.is_null()) {
             None => {
-                let entries = Map::from_iter([("preStop".to_owned(), wanted.clone())]);
-                patch.merge(&at, lifecycle, entries);
+                patch.merge(&at, lifecycle, &[("preStop", wanted.clone())]);
             }
             Some(hook) if is_drain(hook, port) => {}
             Some(hook) if earlier.is_some_and(|earlier| is_drain(hook, earlier)) => {
-                patch.set(at.key("preStop"), wanted.clone());
+                patch.set(at.key("preStop"), &wanted);
             }
             Some(_) => warnings.push(format!(
                 "container {:?} keeps its own preStop hook: its SIGTERM does not wait until \
@@ -49,7 +50,7 @@ pub(crate) fn release(pod: &Pod<'_>, patch: &mut Patch) {
         if hook.is_some_and(|hook| is_drain(hook, earlier)) {
             let at = Pointer::to(&["spec", "containers"]).index(index);
             // JSON null is as good as absent, and can be added.
-            patch.set(at.key("lifecycle").key("preStop"), Value::Null);
+            patch.set(at.key("lifecycle").key("preStop"), &Value::Null);
         }
     }
 }
@@ -73,12 +74,12 @@ pub(crate) fn mount_status(pod: &Pod<'_>, dir: &str, patch: &mut Patch) -> Vec<R
             let at = Pointer::to(&["spec", "containers"])
                 .index(index)
                 .key("volumeMounts");
-            let mount = json!({
-                "name": contract::STATUS_VOLUME,
-                "mountPath": dir,
-                "readOnly": true,
-            });
-            patch.append(&at, mounts.is_some(), vec![mount]);
+            let mount = Mount {
+                name: contract::STATUS_VOLUME,
+                mount_path: dir,
+                read_only: Some(true),
+            };
+            patch.append(&at, mounts.is_some(), &[mount]);
         }
     }
     taken

@@ -2,15 +2,21 @@
 
 use crate::decision::Settings;
 use crate::drain::Drain;
+use crate::json::Json;
 use crate::options::{Handover, Options};
 use crate::patch::{Patch, Pointer};
 use crate::pod::Pod;
+use crate::shapes::{
+    Action, Capabilities, Container, FieldRef, FieldSource, Lifecycle, Mount, Port, Probe, Profile,
+    SecurityContext, Variable,
+};
 use crate::{repair, resources};
 use common::contract::{self, env, path};
 use common::duration::format_ms;
 use common::ids::Group;
 use common::owner::Owner;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// Name of the sidecar's port, for monitors that name ports.
 const PORT_NAME: &str = "active-passive";
@@ -52,53 +58,54 @@ impl Sidecar<'_> {
         self.options.handover == Handover::Seamless && self.drain.timeout_ms > 0
     }
 
-    /// The whole container.
+    /// The whole container, less its resources, which are not part of what tells injections apart.
     ///
     /// A liveness probe is always there: the API server refuses it on a container whose
     /// restartPolicy some other webhook has dropped, where the pod would hang in Init instead.
     /// There is no readiness probe, since it would count for the pod's readiness, which never
     /// depends on the role; and no startup probe, since the app need not wait for us.
-    pub(crate) fn container(&self) -> Map<String, Value> {
-        let mut container = Map::new();
-        let mut set = |key: &str, value: Value| container.insert(key.to_owned(), value);
-        set("name", json!(contract::CONTAINER));
-        set("image", json!(self.settings.image));
-        set("imagePullPolicy", json!(self.settings.image_pull_policy));
-        set("restartPolicy", json!("Always"));
-        set("env", Value::Array(self.env()));
-        set(
-            "resources",
-            resources::resources(self.pod, self.options.resources.as_ref()),
-        );
-        set("livenessProbe", self.liveness_probe());
-        set("securityContext", self.security_context());
-        set("volumeMounts", Value::Array(self.volume_mounts()));
-        if self.holds() {
-            set("lifecycle", json!({"preStop": drain_hook(self.port)}));
-        }
+    pub(crate) fn container(&self) -> Container<'_> {
         // On the host's network a declared port would become a host port, and keep a second pod off
         // the node.
-        if !self.pod.host_network() {
-            set(
-                "ports",
-                json!([
-                    {"name": PORT_NAME, "containerPort": self.port, "protocol": "TCP"}
-                ]),
-            );
+        let port = (!self.pod.host_network()).then_some([Port {
+            name: PORT_NAME,
+            container_port: self.port,
+            protocol: "TCP",
+        }]);
+        let hook = self.holds().then(|| Lifecycle {
+            pre_stop: drain_hook(self.port),
+        });
+        Container {
+            name: contract::CONTAINER,
+            image: &self.settings.image,
+            image_pull_policy: &self.settings.image_pull_policy,
+            restart_policy: "Always",
+            env: self.env(),
+            resources: None,
+            liveness_probe: self.liveness_probe(),
+            lifecycle: hook,
+            security_context: self.security_context(),
+            volume_mounts: self.volume_mounts(),
+            ports: port,
         }
-        container
+    }
+
+    /// What it asks of its node.
+    pub(crate) fn resources(&self) -> Value {
+        resources::resources(self.pod, self.options.resources.as_ref())
     }
 
     /// Adds the container, first in the list so that it starts first and stops last; or puts an
     /// earlier injection right, where it stands. `current`: it was made by this version.
-    pub(crate) fn provide(&self, container: Map<String, Value>, current: bool, patch: &mut Patch) {
+    pub(crate) fn provide(&self, container: &Container<'_>, current: bool, patch: &mut Patch) {
         let at = Pointer::to(&["spec", "initContainers"]);
         let Some((index, found)) = self.pod.sidecar() else {
             let exists = self.pod.init_containers.is_some();
-            patch.prepend(&at, exists, Value::Object(container));
+            patch.prepend(&at, exists, container);
             return;
         };
         let at = at.index(index);
+        let container = Json::of(container).value();
         for (key, wanted) in repair::uncovered(found, &container) {
             let tolerated = current && found.contains_key(key);
             if !(tolerated && OTHERS_MAY_CHANGE.contains(&key.as_str())) {
@@ -106,121 +113,131 @@ impl Sidecar<'_> {
                     Value::Array(_) if key != "ports" => repair::merged(found.get(key), wanted),
                     wanted => wanted.clone(),
                 };
-                patch.set(at.key(key), value);
+                patch.set(at.key(key), &value);
             }
         }
         // JSON null is as good as absent, and can be added.
         let hook = found.get("lifecycle").and_then(|all| all.get("preStop"));
         let stale_hook = !current && hook.is_some_and(|hook| !hook.is_null());
-        if stale_hook && !container.contains_key("lifecycle") {
-            patch.set(at.key("lifecycle"), Value::Null);
+        if stale_hook && container.get("lifecycle").is_none() {
+            patch.set(at.key("lifecycle"), &Value::Null);
         }
     }
 
-    fn env(&self) -> Vec<Value> {
+    fn env(&self) -> Vec<Variable<'_>> {
         let options = self.options;
-        let field = |name: &str, path: &str| {
-            let field = json!({"apiVersion": "v1", "fieldPath": path});
-            json!({"name": name, "valueFrom": {"fieldRef": field}})
+        let field = |name, path| Variable::Field {
+            name,
+            from: FieldSource {
+                field_ref: FieldRef::to(path),
+            },
         };
-        let mut vars = vec![
+        let fields = [
             field(env::POD_NAME, "metadata.name"),
             field(env::POD_UID, "metadata.uid"),
             field(env::POD_NAMESPACE, "metadata.namespace"),
             field(env::NODE_NAME, "spec.nodeName"),
         ];
         let containers = options.containers.as_ref().map(|names| names.join(","));
-        let settings = [
-            (env::GROUP, Some(self.group.to_string())),
-            (env::OWNER, self.owner.map(Owner::to_string)),
-            (env::PORT, Some(self.port.to_string())),
+        let containers = containers.map_or(Cow::Borrowed("all"), Cow::Owned);
+        let time = |ms| Some(Cow::Owned(format_ms(ms)));
+        let text = |text| Some(Cow::Borrowed(text));
+        let settings: [(_, Option<Cow<'_, str>>); 16] = [
+            (env::GROUP, text(self.group.as_str())),
             (
-                env::LEASE_DURATION,
-                Some(format_ms(options.lease_duration_ms)),
+                env::OWNER,
+                self.owner.map(|owner| Cow::Owned(owner.to_string())),
             ),
-            (
-                env::RENEW_DEADLINE,
-                Some(format_ms(options.renew_deadline_ms)),
-            ),
-            (env::RETRY_PERIOD, Some(format_ms(options.retry_period_ms))),
-            (env::ROLE_LABEL, Some(options.role_label.clone())),
-            (env::ACTIVE_VALUE, Some(options.active_value.clone())),
-            (env::PASSIVE_VALUE, Some(options.passive_value.clone())),
-            (env::HANDOVER, Some(options.handover.as_str().to_owned())),
-            (env::DRAIN_TIMEOUT, Some(format_ms(self.drain.timeout_ms))),
-            (env::SETTLE, Some(format_ms(options.settle_ms))),
-            (
-                env::CONTAINERS,
-                Some(containers.unwrap_or_else(|| "all".to_owned())),
-            ),
-            (
-                env::UNREADY_GRACE,
-                Some(format_ms(options.unready_grace_ms)),
-            ),
+            (env::PORT, Some(Cow::Owned(self.port.to_string()))),
+            (env::LEASE_DURATION, time(options.lease_duration_ms)),
+            (env::RENEW_DEADLINE, time(options.renew_deadline_ms)),
+            (env::RETRY_PERIOD, time(options.retry_period_ms)),
+            (env::ROLE_LABEL, text(&options.role_label)),
+            (env::ACTIVE_VALUE, text(&options.active_value)),
+            (env::PASSIVE_VALUE, text(&options.passive_value)),
+            (env::HANDOVER, text(options.handover.as_str())),
+            (env::DRAIN_TIMEOUT, time(self.drain.timeout_ms)),
+            (env::SETTLE, time(options.settle_ms)),
+            (env::CONTAINERS, Some(containers)),
+            (env::UNREADY_GRACE, time(options.unready_grace_ms)),
             (
                 env::STATUS_DIR,
                 options
                     .status_dir
-                    .as_ref()
-                    .map(|_| contract::STATUS_PATH.to_owned()),
+                    .is_some()
+                    .then_some(Cow::Borrowed(contract::STATUS_PATH)),
             ),
-            (env::NOTIFY_URL, options.notify_url.clone()),
+            (
+                env::NOTIFY_URL,
+                options.notify_url.as_deref().map(Cow::Borrowed),
+            ),
         ];
-        vars.extend(settings.into_iter().filter_map(|(name, value)| {
+        let settings = settings.into_iter().filter_map(|(name, value)| {
+            let mut value = value?;
             // The kubelet expands $(NAME) and reads $$ as $.
-            Some(json!({"name": name, "value": value?.replace('$', "$$")}))
-        }));
-        vars
+            if value.contains('$') {
+                value = value.replace('$', "$$").into();
+            }
+            Some(Variable::Text { name, value })
+        });
+        fields.into_iter().chain(settings).collect()
     }
 
     /// Through the pod's address, which is the kubelet's own choice: a probe that names a host is
     /// refused by Pod Security. On the host's network the port may answer for another pod.
-    fn liveness_probe(&self) -> Value {
-        let mut probe = json!({"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3});
-        if self.pod.host_network() {
-            probe["exec"] = json!({"command": [PROGRAM, "probe", "livez"]});
+    fn liveness_probe(&self) -> Probe {
+        let action = if self.pod.host_network() {
+            Action::Exec {
+                command: [PROGRAM, "probe", "livez"],
+            }
         } else {
-            probe["httpGet"] = json!({"path": path::LIVEZ, "port": self.port, "scheme": "HTTP"});
+            Action::get(path::LIVEZ, self.port)
+        };
+        Probe {
+            period_seconds: 10,
+            timeout_seconds: 5,
+            failure_threshold: 3,
+            action,
         }
-        probe
     }
 
     /// What the restricted Pod Security level asks of a container, and no user: OpenShift chooses
     /// one, and the image has one. A pod that says root would contradict `runAsNonRoot`, and a
     /// profile that was written for the app's programs would stop ours.
-    fn security_context(&self) -> Value {
-        let mut context = json!({
-            "allowPrivilegeEscalation": false,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": true,
-            "runAsNonRoot": true,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        });
-        if self.pod.security("/runAsUser").and_then(Value::as_i64) == Some(0) {
-            context["runAsUser"] = json!(NOT_ROOT);
-        }
+    fn security_context(&self) -> SecurityContext {
+        let root = self.pod.security("/runAsUser").and_then(Value::as_i64) == Some(0);
         let app_armor = self.pod.security("/appArmorProfile/type");
-        if app_armor.and_then(Value::as_str) == Some("Localhost") {
-            context["appArmorProfile"] = json!({"type": "RuntimeDefault"});
+        let custom = app_armor.and_then(Value::as_str) == Some("Localhost");
+        let runtime_default = || Profile {
+            kind: "RuntimeDefault",
+        };
+        SecurityContext {
+            allow_privilege_escalation: false,
+            capabilities: Capabilities { drop: ["ALL"] },
+            read_only_root_filesystem: true,
+            run_as_non_root: true,
+            run_as_user: root.then_some(NOT_ROOT),
+            seccomp_profile: runtime_default(),
+            app_armor_profile: custom.then(runtime_default),
         }
-        context
     }
 
-    fn volume_mounts(&self) -> Vec<Value> {
-        let mut mounts = vec![json!({
-            "name": contract::TOKEN_VOLUME,
-            "mountPath": contract::TOKEN_PATH,
-            "readOnly": true,
-        })];
-        if self.options.status_dir.is_some() {
-            mounts
-                .push(json!({"name": contract::STATUS_VOLUME, "mountPath": contract::STATUS_PATH}));
-        }
-        mounts
+    fn volume_mounts(&self) -> Vec<Mount<'static>> {
+        let token = Mount {
+            name: contract::TOKEN_VOLUME,
+            mount_path: contract::TOKEN_PATH,
+            read_only: Some(true),
+        };
+        let status = self.options.status_dir.as_ref().map(|_| Mount {
+            name: contract::STATUS_VOLUME,
+            mount_path: contract::STATUS_PATH,
+            read_only: None,
+        });
+        std::iter::once(token).chain(status).collect()
     }
 }
 
 /// The hook that returns once traffic has moved away.
-pub(crate) fn drain_hook(port: u16) -> Value {
-    json!({"httpGet": {"path": path::DRAIN, "port": port, "scheme": "HTTP"}})
+pub(crate) fn drain_hook(port: u16) -> Action {
+    Action::get(path::DRAIN, port)
 }

@@ -8,12 +8,13 @@ use crate::options::{self, Options};
 use crate::patch::{Add, Patch, Pointer};
 use crate::pod::{self, Pod};
 use crate::reason::{BadValue, Reason, Reasons};
+use crate::shapes::{Container, Volume};
 use crate::{apps, port, preset, volumes};
 use common::contract;
-use common::hash::fnv1a;
+use common::hash::Fnv1a;
 use common::ids::Group;
 use common::owner::Owner;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Names of one message.
 const NAMES_MAX: usize = 10;
@@ -175,7 +176,7 @@ impl Plan<'_> {
         let refused = preset::refused(pod, options);
         let drain = Drain::of(pod, options);
         let sidecar = self.sidecar(owner, &drain);
-        let container = sidecar.container();
+        let mut container = sidecar.container();
         let wanted_volumes = volumes::wanted(options, &drain);
         reasons.extend(volumes::foreign(pod, &wanted_volumes));
 
@@ -186,7 +187,8 @@ impl Plan<'_> {
             warnings.extend(preset::overwrite(pod, options, &mut patch));
         }
         reasons.extend(refused);
-        sidecar.provide(container, current, &mut patch);
+        container.resources = Some(sidecar.resources());
+        sidecar.provide(&container, current, &mut patch);
         volumes::provide(pod, wanted_volumes, &mut patch);
         if let Some(dir) = &options.status_dir {
             reasons.extend(apps::mount_status(pod, dir, &mut patch));
@@ -201,7 +203,7 @@ impl Plan<'_> {
         }
         if drain.raised {
             let at = Pointer::to(&["spec", "terminationGracePeriodSeconds"]);
-            patch.set(at, json!(drain.grace_s));
+            patch.set(at, &drain.grace_s);
         }
         say(Vec::from_iter(drain.warning));
 
@@ -240,29 +242,17 @@ impl Plan<'_> {
 
     /// The label and annotations by which sidecars, Services and policies know the pod.
     fn label_and_annotate(&self, mark: &str, patch: &mut Patch) {
-        let entries = |pairs: &[(&str, &str)]| {
-            pairs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), json!(value)))
-                .collect()
-        };
-        let labels = entries(&[(contract::GROUP, self.group.as_str())]);
-        patch.merge(
-            &Pointer::to(&["metadata", "labels"]),
-            self.pod.labels,
-            labels,
-        );
-        let annotations = entries(&[
+        let labels = [(contract::GROUP, self.group.as_str())];
+        let at = Pointer::to(&["metadata", "labels"]);
+        patch.merge(&at, self.pod.labels, &labels);
+        let annotations = [
+            (contract::ACTIVE_VALUE, self.options.active_value.as_str()),
             (contract::INJECTED, mark),
-            (contract::ROLE_LABEL, &self.options.role_label),
-            (contract::ACTIVE_VALUE, &self.options.active_value),
             (contract::PASSIVE_VALUE, &self.options.passive_value),
-        ]);
-        patch.merge(
-            &Pointer::to(&["metadata", "annotations"]),
-            self.pod.annotations,
-            annotations,
-        );
+            (contract::ROLE_LABEL, &self.options.role_label),
+        ];
+        let at = Pointer::to(&["metadata", "annotations"]);
+        patch.merge(&at, self.pod.annotations, &annotations);
     }
 
     /// A container that is waited for and does not exist would keep the pod from ever leading.
@@ -298,15 +288,12 @@ impl Plan<'_> {
 
     /// Version and hash of what is injected. Resources count as they were asked for: the defaults
     /// follow those of other containers, which may be filled in later.
-    fn mark(&self, container: &Map<String, Value>, volumes: &[Value]) -> String {
-        let own: Vec<(&String, &Value)> = container
-            .iter()
-            .filter(|(key, _)| *key != "resources")
-            .collect();
-        // JSON can write every value of its own.
-        let content = serde_json::to_vec(&(own, &self.options.resources, volumes));
-        let hash = fnv1a(&content.unwrap_or_default());
-        format!("{}+{hash:016x}", self.settings.version)
+    fn mark(&self, container: &Container<'_>, volumes: &[Volume]) -> String {
+        let mut hash = Fnv1a::default();
+        let content = (container, &self.options.resources, volumes);
+        // JSON can write every value of its own, and a hash takes every byte.
+        serde_json::to_writer(&mut hash, &content).ok();
+        format!("{}+{:016x}", self.settings.version, hash.value())
     }
 }
 

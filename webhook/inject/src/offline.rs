@@ -5,7 +5,7 @@ use crate::decision::{Decision, RequestInfo, Settings, decide};
 use crate::patch::{Add, Patch, Pointer};
 use crate::{apps, pod, port};
 use common::contract::{self, default};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Where objects hold a pod template. The last one is the pod itself.
 const PLACES: [&str; 4] = [
@@ -130,18 +130,17 @@ fn pod_of(object: &Value, template: &Template) -> Value {
 /// The annotation by which a pod asks, with whatever must hold it.
 fn ask(pod: &Value) -> Vec<Add> {
     let mut patch = Patch::default();
-    let entry = Map::from_iter([(contract::INJECT.to_owned(), json!("true"))]);
     match pod["metadata"].as_object() {
         None => patch.set(
             Pointer::to(&["metadata"]),
-            json!({"annotations": Value::Object(entry)}),
+            &json!({"annotations": {(contract::INJECT): "true"}}),
         ),
         Some(metadata) => {
             let annotations = metadata.get("annotations").and_then(Value::as_object);
             patch.merge(
                 &Pointer::to(&["metadata", "annotations"]),
                 annotations,
-                entry,
+                &[(contract::INJECT, "true")],
             );
         }
     }
@@ -153,7 +152,7 @@ fn put(pod: &mut Value, add: &Add) {
     let (parent, key) = add.path.rsplit_once('/').unwrap_or_default();
     let key = key.replace("~1", "/").replace("~0", "~");
     if let Some(parent) = pod.pointer_mut(parent).and_then(Value::as_object_mut) {
-        parent.insert(key, add.value.clone());
+        parent.insert(key, add.value.value());
     }
 }
 

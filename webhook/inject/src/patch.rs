@@ -3,8 +3,12 @@
 //! The type has no other operation. A `test`, `remove` or `replace` that does not apply is an
 //! internal error of the API server, which rejects the pod whatever the failure policy says.
 
+use crate::json::{Entries, Json};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+/// What most pointers need, bytes.
+const POINTER_BYTES: usize = 64;
 
 /// One operation: puts `value` at `path`, over what may be there.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,7 +17,7 @@ pub struct Add {
     /// JSON Pointer, RFC 6901.
     pub path: String,
     /// What stands there afterwards; inserted where `path` ends in an index of an array.
-    pub value: Value,
+    pub value: Json,
 }
 
 /// A JSON Pointer under construction; keys are escaped on the way in.
@@ -23,16 +27,17 @@ pub(crate) struct Pointer(String);
 impl Pointer {
     /// A pointer along keys of objects.
     pub(crate) fn to(keys: &[&str]) -> Self {
-        keys.iter().fold(Self(String::new()), |at, key| at.key(key))
+        let mut pointer = Self(String::with_capacity(POINTER_BYTES));
+        keys.iter().for_each(|key| pointer.push(key));
+        pointer
     }
 
     /// The member `key` of the object here.
     pub(crate) fn key(&self, key: &str) -> Self {
-        Self(format!(
-            "{}/{}",
-            self.0,
-            key.replace('~', "~0").replace('/', "~1")
-        ))
+        let mut pointer = Self(String::with_capacity(self.0.len() + POINTER_BYTES));
+        pointer.0.push_str(&self.0);
+        pointer.push(key);
+        pointer
     }
 
     /// The element `index` of the array here.
@@ -42,7 +47,22 @@ impl Pointer {
 
     /// The place behind the last element of the array here.
     fn end(&self) -> Self {
-        Self(format!("{}/-", self.0))
+        self.key("-")
+    }
+
+    fn push(&mut self, key: &str) {
+        self.0.push('/');
+        let mut rest = key;
+        while let Some(at) = rest.find(['~', '/']) {
+            self.0.push_str(&rest[..at]);
+            self.0.push_str(if rest[at..].starts_with('~') {
+                "~0"
+            } else {
+                "~1"
+            });
+            rest = &rest[at + 1..];
+        }
+        self.0.push_str(rest);
     }
 
     /// The pointer as text.
@@ -59,39 +79,38 @@ pub(crate) struct Patch {
 
 impl Patch {
     /// Puts `value` at a place whose parent exists.
-    pub(crate) fn set(&mut self, at: Pointer, value: Value) {
+    pub(crate) fn set(&mut self, at: Pointer, value: &(impl Serialize + ?Sized)) {
         self.ops.push(Add {
             path: at.into_string(),
-            value,
+            value: Json::of(value),
         });
     }
 
     /// Gives the object at `at` these entries; one that has them already is left alone. An object
     /// that is absent is made in the same operation.
-    pub(crate) fn merge(
+    pub(crate) fn merge<V>(
         &mut self,
         at: &Pointer,
         existing: Option<&Map<String, Value>>,
-        entries: Map<String, Value>,
-    ) {
-        match existing {
-            None if entries.is_empty() => {}
-            None => self.set(at.clone(), Value::Object(entries)),
-            Some(existing) => {
-                for (key, value) in entries {
-                    if existing.get(&key) != Some(&value) {
-                        self.set(at.key(&key), value);
-                    }
-                }
+        entries: &[(&str, V)],
+    ) where
+        V: Serialize,
+        Value: PartialEq<V>,
+    {
+        let Some(existing) = existing else {
+            return self.set(at.clone(), &Entries(entries));
+        };
+        for (key, value) in entries {
+            if existing.get(*key).is_none_or(|found| found != value) {
+                self.set(at.key(key), value);
             }
         }
     }
 
     /// Puts `items` behind the last element of the array at `at`, which is made if it is absent.
-    pub(crate) fn append(&mut self, at: &Pointer, exists: bool, items: Vec<Value>) {
+    pub(crate) fn append(&mut self, at: &Pointer, exists: bool, items: &[impl Serialize]) {
         if !exists && !items.is_empty() {
-            self.set(at.clone(), Value::Array(items));
-            return;
+            return self.set(at.clone(), items);
         }
         for item in items {
             self.set(at.end(), item);
@@ -99,11 +118,11 @@ impl Patch {
     }
 
     /// Puts `item` before the first element of the array at `at`, which is made if it is absent.
-    pub(crate) fn prepend(&mut self, at: &Pointer, exists: bool, item: Value) {
+    pub(crate) fn prepend(&mut self, at: &Pointer, exists: bool, item: &impl Serialize) {
         if exists {
             self.set(at.index(0), item);
         } else {
-            self.set(at.clone(), Value::Array(vec![item]));
+            self.set(at.clone(), &[item]);
         }
     }
 
@@ -131,7 +150,7 @@ mod tests {
     fn an_operation_is_an_add() {
         let op = Add {
             path: "/a".to_owned(),
-            value: json!(1),
+            value: Json::of(&1),
         };
         assert_eq!(
             serde_json::to_value(op).unwrap(),

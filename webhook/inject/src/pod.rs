@@ -36,36 +36,37 @@ pub(crate) struct Pod<'a> {
 impl<'a> Pod<'a> {
     /// Checks the shape of everything that an operation of ours may go through.
     pub(crate) fn read(pod: &'a Value) -> Result<Self, Reason> {
-        let root = object(Some(pod), "the pod")?.ok_or_else(|| not("the pod", "an object"))?;
-        let metadata = object(root.get("metadata"), "metadata")?
-            .ok_or_else(|| not("metadata", "an object"))?;
-        let spec = object(root.get("spec"), "spec")?.ok_or_else(|| not("spec", "an object"))?;
-        let containers = list(spec.get("containers"), "spec.containers")?
-            .ok_or_else(|| not("spec.containers", "a list"))?;
+        let named = |name: &'static str| move || name.to_owned();
+        let must = |name, expected| move || not(name, expected);
+        let root = object(Some(pod), named("the pod"))?;
+        let root = root.ok_or_else(must("the pod", "an object"))?;
+        let metadata = object(root.get("metadata"), named("metadata"))?;
+        let metadata = metadata.ok_or_else(must("metadata", "an object"))?;
+        let spec = object(root.get("spec"), named("spec"))?;
+        let spec = spec.ok_or_else(must("spec", "an object"))?;
+        let containers = list(spec.get("containers"), named("spec.containers"))?;
+        let containers = containers.ok_or_else(must("spec.containers", "a list"))?;
         for (index, container) in containers.iter().enumerate() {
-            let path = format!("spec.containers[{index}]");
-            let container =
-                object(Some(container), &path)?.ok_or_else(|| not(&path, "an object"))?;
-            object(container.get("lifecycle"), &format!("{path}.lifecycle"))?;
-            list(
-                container.get("volumeMounts"),
-                &format!("{path}.volumeMounts"),
-            )?;
+            let at = |field: &str| format!("spec.containers[{index}]{field}");
+            let container = object(Some(container), || at(""))?;
+            let container = container.ok_or_else(|| not(at(""), "an object"))?;
+            object(container.get("lifecycle"), || at(".lifecycle"))?;
+            list(container.get("volumeMounts"), || at(".volumeMounts"))?;
         }
-        let labels = object(metadata.get("labels"), "metadata.labels")?;
+        let labels = object(metadata.get("labels"), named("metadata.labels"))?;
         for (key, value) in labels.into_iter().flatten() {
             if !value.is_string() {
-                return Err(not(&format!("metadata.labels[{key:?}]"), "a text"));
+                return Err(not(format!("metadata.labels[{key:?}]"), "a text"));
             }
         }
         Ok(Self {
             metadata,
             labels,
-            annotations: object(metadata.get("annotations"), "metadata.annotations")?,
+            annotations: object(metadata.get("annotations"), named("metadata.annotations"))?,
             spec,
             containers,
-            init_containers: list(spec.get("initContainers"), "spec.initContainers")?,
-            volumes: list(spec.get("volumes"), "spec.volumes")?,
+            init_containers: list(spec.get("initContainers"), named("spec.initContainers"))?,
+            volumes: list(spec.get("volumes"), named("spec.volumes"))?,
         })
     }
 
@@ -203,28 +204,28 @@ fn is_ours(container: &Value) -> bool {
     })
 }
 
-fn object<'a>(
-    value: Option<&'a Value>,
-    path: &str,
-) -> Result<Option<&'a Map<String, Value>>, Reason> {
+fn object(
+    value: Option<&Value>,
+    path: impl FnOnce() -> String,
+) -> Result<Option<&Map<String, Value>>, Reason> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(map)) => Ok(Some(map)),
-        Some(_) => Err(not(path, "an object")),
+        Some(_) => Err(not(path(), "an object")),
     }
 }
 
-fn list<'a>(value: Option<&'a Value>, path: &str) -> Result<Option<&'a [Value]>, Reason> {
+fn list(value: Option<&Value>, path: impl FnOnce() -> String) -> Result<Option<&[Value]>, Reason> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => Ok(Some(items)),
-        Some(_) => Err(not(path, "a list")),
+        Some(_) => Err(not(path(), "a list")),
     }
 }
 
-fn not(path: &str, expected: &'static str) -> Reason {
+fn not(path: impl Into<String>, expected: &'static str) -> Reason {
     Reason::Malformed {
-        path: path.to_owned(),
+        path: path.into(),
         expected,
     }
 }

@@ -6,7 +6,6 @@ use crate::patch::{Patch, Pointer};
 use crate::pod::Pod;
 use crate::reason::Reason;
 use common::contract;
-use serde_json::json;
 
 /// The term in which nothing was ever written.
 const NO_TERM: &str = "0";
@@ -51,7 +50,7 @@ pub(crate) fn overwrite(pod: &Pod<'_>, options: &Options, patch: &mut Patch) -> 
         let Some(found) = found.filter(|found| *found != wanted) else {
             continue;
         };
-        patch.set(Pointer::to(&["metadata", map, key]), json!(wanted));
+        patch.set(Pointer::to(&["metadata", map, key]), wanted);
         warnings.push(format!(
             "{key} is {found:?} on the new pod and was overwritten with {wanted:?}: only sidecars \
              write it"

@@ -39,9 +39,10 @@ pub(crate) fn merged(found: Option<&Value>, wanted: &Value) -> Value {
 /// Fields of `wanted` that `found` does not cover, or covers with settings that are gone.
 pub(crate) fn uncovered<'a>(
     found: &'a Map<String, Value>,
-    wanted: &'a Map<String, Value>,
+    wanted: &'a Value,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    wanted.iter().filter(|(key, wanted)| {
+    let wanted = wanted.as_object().into_iter().flatten();
+    wanted.filter(|(key, wanted)| {
         let covered = found.get(*key).is_some_and(|found| covers(found, wanted));
         !covered || has_stale(found.get(*key), wanted)
     })

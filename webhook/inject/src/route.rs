@@ -4,10 +4,11 @@
 //! an atomic map that belongs to whoever applies the Service; derived at admission, our key in it
 //! stays theirs, comes back on every apply, and goes away with the group annotation.
 
+use crate::json::Json;
 use crate::patch::{Add, Pointer};
 use common::contract::{self, NO_POD};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// One operation on a Service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -73,7 +74,9 @@ pub fn route(service: &Value, old: Option<&Value>) -> Route {
         Some(_) if active.is_empty() => ops.push(Op::Remove(Remove {
             path: at.into_string(),
         })),
-        found if !active.is_empty() && found != Some(&json!(active)) => ops.push(put(at, active)),
+        found if !active.is_empty() && found.is_none_or(|found| found != active) => {
+            ops.push(put(at, active))
+        }
         _ => {}
     }
     Route {
@@ -111,7 +114,7 @@ fn annotation<'a>(service: &'a Value, key: &str) -> Option<&'a str> {
 fn put(at: Pointer, value: &str) -> Op {
     Op::Add(Add {
         path: at.into_string(),
-        value: json!(value),
+        value: Json::of(value),
     })
 }
 

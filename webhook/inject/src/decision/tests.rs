@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::reason::Reasons;
+use serde_json::json;
 
 fn settings() -> Settings {
     Settings {

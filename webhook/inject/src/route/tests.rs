@@ -1,6 +1,7 @@
 //! The rule, case by case; the chart's policy must say the same.
 
 use super::*;
+use serde_json::json;
 
 fn service(annotations: Value, selector: Value) -> Value {
     json!({"metadata": {"name": "web", "annotations": annotations}, "spec": {"selector": selector}})
