@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 pub const PORT: u16 = 8080;
 const CONNECTIONS_MAX: usize = 1024;
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
-const REQUEST_MS: u64 = 2_000;
+const REQUEST_MS: u64 = 5_000;
 /// How long requests in flight may take after the end was asked for.
 const FINISH_MS: u64 = 100;
 
