@@ -4,6 +4,7 @@
 //! resourceVersion. No replica ever serves a certificate that is not in the Secret.
 
 pub mod bundle;
+mod healed;
 pub mod issue;
 pub mod resolver;
 
@@ -147,8 +148,12 @@ impl Keeper {
             return Ok(());
         };
         let plan = plan(&found, self.published_s(), lives, now_s);
+        let known = self.served.borrow().is_some();
         let Some(secret) = secret else {
-            return self.create(self.remembered_or_new(lives, now_s)?).await;
+            let made = self.create(self.remembered_or_new(lives, now_s)?).await?;
+            self.tell(made && known, "somebody deleted the Secret")
+                .await;
+            return Ok(());
         };
         let data = secret.data.clone().unwrap_or_default();
         let names = &self.names;
@@ -160,11 +165,13 @@ impl Keeper {
                 } else {
                     "it is missing"
                 };
+                // The chart brings it empty.
+                let known = known || !data.is_empty();
                 tracing::warn!(secret = self.name, why, "the Secret serves nobody");
-                (
-                    "making the certificate anew",
-                    self.remembered_or_new(lives, now_s)?,
-                )
+                let whole = self.remembered_or_new(lives, now_s)?;
+                let made = self.replace(secret, whole).await?;
+                self.tell(made && known, why).await;
+                return Ok(());
             }
             Plan::RenewLeaf => {
                 let renewed = issue::renew(&data, names, lives, now_s)?;
@@ -181,7 +188,19 @@ impl Keeper {
             Plan::Prune => ("dropping the last authority", issue::prune(&data)?),
         };
         tracing::info!(secret = self.name, step, "changing the certificates");
-        self.replace(secret, data).await
+        self.replace(secret, data).await.map(drop)
+    }
+
+    /// Tells whoever looks at the Secret that it was put back, if it was.
+    async fn tell(&self, put_back: bool, why: &str) {
+        if !put_back {
+            return;
+        }
+        let client = self.secrets.clone().into_client();
+        let told = healed::tell(client, self.names.namespace(), &self.name, why).await;
+        if let Err(error) = told {
+            tracing::warn!(secret = self.name, %error, "cannot send an Event");
+        }
     }
 
     /// Says what is wrong with a Secret that somebody else makes. What was served before goes on.
@@ -242,7 +261,7 @@ impl Keeper {
     }
 
     /// Without labels: those are the chart's, and a value of ours would stand against its own.
-    async fn create(&self, data: Data) -> Result<(), CertificateError> {
+    async fn create(&self, data: Data) -> Result<bool, CertificateError> {
         let metadata = ObjectMeta {
             name: Some(self.name.clone()),
             ..ObjectMeta::default()
@@ -257,7 +276,7 @@ impl Keeper {
         self.written(within(REQUEST_DEADLINE, request).await)
     }
 
-    async fn replace(&self, old: &Secret, data: Data) -> Result<(), CertificateError> {
+    async fn replace(&self, old: &Secret, data: Data) -> Result<bool, CertificateError> {
         let mut secret = old.clone();
         let entries = secret.data.get_or_insert_default();
         entries.retain(|key, _| !KEYS.contains(&key.as_str()));
@@ -267,19 +286,20 @@ impl Keeper {
         self.written(within(REQUEST_DEADLINE, request).await)
     }
 
-    /// A write that came second is as good: the watch brings the winner's.
-    fn written(&self, answer: Result<Secret, ApiError>) -> Result<(), CertificateError> {
+    /// Whether it was written. A write that came second is as good: the watch brings the winner's.
+    fn written(&self, answer: Result<Secret, ApiError>) -> Result<bool, CertificateError> {
         match answer {
             Ok(_) => tracing::info!(secret = self.name, "wrote a certificate to the Secret"),
             Err(error) if error.is_conflict() => {
                 tracing::info!(secret = self.name, "another replica was first");
+                return Ok(false);
             }
             Err(source) => {
                 let name = self.name.clone();
                 return Err(CertificateError::Write { name, source });
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -46,6 +46,11 @@ impl Names {
         }
     }
 
+    /// Where the Service is.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The name that API servers verify.
     pub fn primary(&self) -> String {
         format!("{}.{}.svc", self.service, self.namespace)

@@ -84,6 +84,7 @@ async fn a_lost_or_torn_secret_is_put_back_as_it_was() {
     let api = FakeApi::new();
     let mut served = replica(&api);
     let first = next(&mut served).await;
+    assert_eq!(events(&api), 0, "nobody did anything wrong");
     api.delete(PATH);
     api.wait_for(PATH, |secret| secret.is_some()).await;
     assert_eq!(api.get(PATH).unwrap()["data"], json!(first.data));
@@ -99,6 +100,14 @@ async fn a_lost_or_torn_secret_is_put_back_as_it_was() {
         Arc::ptr_eq(&next(&mut served).await, &first),
         "served all the time"
     );
+    tokio::time::sleep(RETRY).await;
+    assert_eq!(events(&api), 2, "each time it is told");
+}
+
+fn events(api: &FakeApi) -> usize {
+    let event = "POST /apis/events.k8s.io/v1/namespaces/ns/events";
+    let requests = api.requests();
+    requests.iter().filter(|request| *request == event).count()
 }
 
 #[tokio::test(start_paused = true)]
