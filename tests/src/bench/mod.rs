@@ -8,13 +8,11 @@ mod contention;
 mod failover;
 mod machine;
 mod page;
+mod record;
 mod rest;
 mod statistics;
 
-use std::path::PathBuf;
-
-use crate::cluster::{Doing, Error, Result};
-use crate::project_root;
+use crate::cluster::{Error, Result};
 
 /// Names that `ONLY` takes.
 const FAILOVER: &str = "failover";
@@ -92,13 +90,6 @@ fn wishes(only: &str) -> Result<Wishes> {
         wishes.contention = true;
     }
     Ok(wishes)
-}
-
-/// The file of a bench's results.
-fn results(bench: &str) -> Result<PathBuf> {
-    let folder = project_root().join("results");
-    std::fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
-    Ok(folder.join(format!("{bench}.json")))
 }
 
 #[cfg(test)]

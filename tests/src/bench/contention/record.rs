@@ -1,15 +1,12 @@
 //! The result as `results/contention.json` holds it.
 
-use std::fs;
-use std::io::ErrorKind;
-
 use serde::{Deserialize, Serialize};
 
 use super::beliefs::{self, Belief, End, Fault, Overlap, Span};
 use super::deeds::{Deed, Done};
 use crate::bench::machine::Machine;
-use crate::bench::{CONTENTION, results};
-use crate::cluster::{Doing, Result};
+use crate::bench::{CONTENTION, record};
+use crate::cluster::Result;
 use crate::system::System;
 
 /// One run.
@@ -121,13 +118,7 @@ impl Overlaps {
 /// # Errors
 /// If it cannot be read.
 pub(super) fn read() -> Result<Option<Run>> {
-    let path = results(CONTENTION)?;
-    let action = || format!("read {}", path.display());
-    match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).doing(action),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).doing(action),
-    }
+    record::read(CONTENTION)
 }
 
 /// Writes the result in the place of an earlier one.
@@ -135,8 +126,5 @@ pub(super) fn read() -> Result<Option<Run>> {
 /// # Errors
 /// If the file cannot be written.
 pub(super) fn write(run: &Run) -> Result<()> {
-    let path = results(CONTENTION)?;
-    let action = || format!("write {}", path.display());
-    let text = serde_json::to_string_pretty(run).doing(action)?;
-    fs::write(&path, text + "\n").doing(action)
+    record::write(CONTENTION, run)
 }

@@ -1,15 +1,13 @@
 //! The results as `results/failover.json` holds them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
 
 use super::events::EVENTS;
 use crate::bench::machine::Machine;
-use crate::bench::{FAILOVER, results};
-use crate::cluster::{Doing, Result};
+use crate::bench::{FAILOVER, record};
+use crate::cluster::Result;
 use crate::system::System;
 
 /// What one event did to clients and roles.
@@ -47,13 +45,7 @@ pub(super) struct Entry {
 /// # Errors
 /// If it cannot be read.
 pub(super) fn read() -> Result<Vec<Entry>> {
-    let path = results(FAILOVER)?;
-    let action = || format!("read {}", path.display());
-    match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).doing(action),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).doing(action),
-    }
+    Ok(record::read(FAILOVER)?.unwrap_or_default())
 }
 
 /// Puts the results of an event in the place of earlier ones. Those of other events are kept.
@@ -68,8 +60,5 @@ pub(super) fn put(entries: Vec<Entry>) -> Result<()> {
     }
     let place = |name: &str| EVENTS.iter().position(|event| event.name == name);
     all.sort_by_key(|entry| (place(&entry.event), entry.system));
-    let path = results(FAILOVER)?;
-    let action = || format!("write {}", path.display());
-    let text = serde_json::to_string_pretty(&all).doing(action)?;
-    fs::write(&path, text + "\n").doing(action)
+    record::write(FAILOVER, &all)
 }

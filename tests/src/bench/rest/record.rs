@@ -1,13 +1,10 @@
 //! The results as `results/rest.json` holds them.
 
-use std::fs;
-use std::io::ErrorKind;
-
 use serde::{Deserialize, Serialize};
 
 use crate::bench::machine::Machine;
-use crate::bench::{REST, results};
-use crate::cluster::{Doing, Result};
+use crate::bench::{REST, record};
+use crate::cluster::Result;
 
 /// What a sidecar does in its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,13 +43,7 @@ pub(super) struct Entry {
 /// # Errors
 /// If it cannot be read.
 pub(super) fn read() -> Result<Vec<Entry>> {
-    let path = results(REST)?;
-    let action = || format!("read {}", path.display());
-    match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).doing(action),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).doing(action),
-    }
+    Ok(record::read(REST)?.unwrap_or_default())
 }
 
 /// Writes the results in the place of earlier ones.
@@ -60,8 +51,5 @@ pub(super) fn read() -> Result<Vec<Entry>> {
 /// # Errors
 /// If the file cannot be written.
 pub(super) fn write(entries: &[Entry]) -> Result<()> {
-    let path = results(REST)?;
-    let action = || format!("write {}", path.display());
-    let text = serde_json::to_string_pretty(entries).doing(action)?;
-    fs::write(&path, text + "\n").doing(action)
+    record::write(REST, &entries)
 }
