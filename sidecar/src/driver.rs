@@ -6,6 +6,7 @@
 
 use crate::api::{Answer, Api};
 use crate::clock::Clock;
+use crate::contact::Contact;
 use crate::http::LastCycle;
 use crate::lease::LastLease;
 use crate::published::Publisher;
@@ -13,6 +14,7 @@ use crate::story::Story;
 use crate::watched::News;
 use election::{Elector, Failure, Input, Mono, Outcome, Request, RequestId};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -36,15 +38,28 @@ pub(crate) struct Driver {
     pub(crate) story: Story,
 }
 
-/// Whether the API server answered the last request; kept for the log alone.
+/// Whether the API server answered the last request: for the log, and for the watches.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
+    contact: Arc<Contact>,
     lost: bool,
 }
 
 impl Reach {
+    pub(crate) fn new(contact: Arc<Contact>) -> Self {
+        Self {
+            contact,
+            lost: false,
+        }
+    }
+
     fn note(&mut self, outcome: &Outcome) {
         let lost = *outcome == Outcome::Failed(Failure::Lost);
+        if lost {
+            self.contact.lost();
+        } else {
+            self.contact.made();
+        }
         match (self.lost, lost) {
             (false, true) => tracing::warn!("the API server did not answer a request in time"),
             (true, false) => tracing::info!("the API server answers again"),

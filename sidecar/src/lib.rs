@@ -17,6 +17,7 @@ mod cause;
 mod client;
 mod clock;
 mod config;
+mod contact;
 mod credentials;
 mod drain;
 mod driver;
@@ -53,6 +54,7 @@ pub use role_file::RoleFileError;
 pub use serve::ListenError;
 
 use api::Api;
+use contact::Contact;
 use driver::{Driver, Reach};
 use election::Elector;
 use events::{Delivery, Outbox};
@@ -142,7 +144,8 @@ pub async fn run(
     };
     readers.spawn(delivery.run(events));
     let facts = Facts::default();
-    let news = watch_all(&config, &clients.election, &metrics, &facts);
+    let contact = Arc::new(Contact::default());
+    let news = watch_all(&config, &clients.election, &metrics, &contact, &facts);
     let driver = Driver {
         elector: Elector::new(config.params.clone()),
         clock,
@@ -151,7 +154,7 @@ pub async fn run(
         publisher,
         last_cycle,
         last_lease: LastLease::default(),
-        reach: Reach::default(),
+        reach: Reach::new(contact),
     };
     driver.run(news, terminated).await;
     // The driver took the publisher along, so the readers end once they have said the last state.
@@ -169,14 +172,16 @@ fn watch_all(
     config: &Arc<Config>,
     client: &kube::Client,
     metrics: &Arc<Metrics>,
+    contact: &Arc<Contact>,
     facts: &Facts,
 ) -> mpsc::Receiver<watched::News> {
     let (sender, news) = mpsc::channel(NEWS_MAX);
-    let (client, metrics) = (|| client.clone(), || metrics.clone());
+    let (client, metrics, contact) = (|| client.clone(), || metrics.clone(), || contact.clone());
     let lease = Watch::new(
         client(),
         TheLease(config.clone()),
         metrics(),
+        contact(),
         sender.clone(),
     );
     tokio::spawn(lease.run());
@@ -184,6 +189,7 @@ fn watch_all(
         client(),
         GroupPods::new(config.clone(), facts.clone()),
         metrics(),
+        contact(),
         sender.clone(),
     );
     tokio::spawn(pods.run());
@@ -191,6 +197,7 @@ fn watch_all(
         client(),
         GroupServices::new(config.clone(), facts.clone()),
         metrics(),
+        contact(),
         sender,
     );
     tokio::spawn(services.run());

@@ -6,6 +6,7 @@
 
 use crate::cause::Causes;
 use crate::client::{self, NoAnswer, Reply};
+use crate::contact::{Caller, Contact};
 use crate::lines::{LineTooLong, Lines};
 use crate::metrics::Metrics;
 use crate::object::{self, Unreadable};
@@ -19,7 +20,7 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Objects of one page of a list: bounds the memory that a large namespace takes. Where they are so
 /// large that a page is too long to be read, the next try has a quarter.
@@ -28,6 +29,9 @@ const PAGE_OBJECTS: u32 = 64;
 const OBJECTS_MAX: u32 = 100_000;
 /// Longest time for one page, and for a watch to open, milliseconds.
 const ANSWER_MS_MAX: u64 = 10_000;
+/// A request that has had no answer for this long is given up for a new one once the API server
+/// answers others, milliseconds: its connection may be one of before.
+const HANGS_MS: u64 = 250;
 /// A watch on which nothing has come for this long is taken for dead, milliseconds: of about one
 /// bookmark a minute one may be late. Resuming a watch that was alive costs a request, no event.
 const SILENCE_MS_MAX: u64 = 100_000;
@@ -54,6 +58,8 @@ pub(crate) struct Watch<W> {
     client: Client,
     watched: W,
     metrics: Arc<Metrics>,
+    contact: Arc<Contact>,
+    caller: Caller,
     news: mpsc::Sender<News>,
     /// Where to resume; `None`: list first.
     place: Option<String>,
@@ -75,6 +81,8 @@ enum Ended {
     Silent,
     #[error("no answer within {} s", ANSWER_MS_MAX / 1_000)]
     Late,
+    #[error("no answer yet, where others have one")]
+    Overtaken,
     #[error("the API server has forgotten the place")]
     Expired,
     #[error("status {}: {}", .0.status.as_u16(), .0.message())]
@@ -93,17 +101,28 @@ enum Ended {
     TooMany,
 }
 
+impl Ended {
+    /// Whether nobody said anything.
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Late | Self::NoAnswer(_) | Self::Broken(_))
+    }
+}
+
 impl<W: Watched> Watch<W> {
     pub(crate) fn new(
         client: Client,
         watched: W,
         metrics: Arc<Metrics>,
+        contact: Arc<Contact>,
         news: mpsc::Sender<News>,
     ) -> Self {
+        let caller = Caller::new(watched.config().params.jitter_seed);
         Self {
             client,
             watched,
             metrics,
+            contact,
+            caller,
             news,
             place: None,
             page_objects: PAGE_OBJECTS,
@@ -116,6 +135,7 @@ impl<W: Watched> Watch<W> {
     pub(crate) async fn run(mut self) {
         let (mut failures, mut refusals): (u32, u32) = (0, 0);
         loop {
+            let began = Instant::now();
             let Err(ended) = self.once().await else {
                 continue;
             };
@@ -123,6 +143,10 @@ impl<W: Watched> Watch<W> {
                 (failures, refusals) = (0, 0);
             }
             match ended {
+                Ended::Overtaken => {
+                    self.caller.note();
+                    continue;
+                }
                 Ended::Unheard => return,
                 // The usual end after some minutes.
                 Ended::Over | Ended::Silent if self.heard => continue,
@@ -130,7 +154,7 @@ impl<W: Watched> Watch<W> {
                 Ended::NoAnswer(NoAnswer::TooLong) => {
                     self.page_objects = (self.page_objects / 4).max(1);
                 }
-                Ended::Late | Ended::NoAnswer(_) | Ended::Broken(_) => {}
+                Ended::Late | Ended::NoAnswer(_) | Ended::Broken(_) => self.contact.lost(),
                 _ => refusals = refusals.saturating_add(1),
             }
             if refusals > REFUSALS_MAX {
@@ -143,11 +167,18 @@ impl<W: Watched> Watch<W> {
                 return;
             }
             self.tell(&ended, failures);
-            let wait_ms = self.wait_ms(&ended, failures);
+            let wait = Duration::from_millis(self.wait_ms(&ended, failures));
+            let least = Duration::from_millis(self.wait_ms(&ended, 0));
+            // The time that was spent waiting for an answer counts.
+            let wait = wait.saturating_sub(began.elapsed()).max(least);
             failures = failures.saturating_add(1);
-            tokio::select! {
-                () = sleep(Duration::from_millis(wait_ms)) => {}
+            let called = tokio::select! {
+                () = sleep(wait) => false,
+                () = self.caller.back(&self.contact), if ended.is_silence() => true,
                 () = self.news.closed() => return,
+            };
+            if called {
+                self.caller.note();
             }
         }
     }
@@ -226,12 +257,29 @@ impl<W: Watched> Watch<W> {
 
     async fn page(&self, url: &str) -> Result<Reply, Ended> {
         let call = client::call(&self.client, client::request(Method::GET, url, None));
-        let reply = within(ANSWER_MS_MAX, call).await.ok_or(Ended::Late)??;
+        let reply = self.answer(call).await?;
         if reply.status.is_success() {
             Ok(reply)
         } else {
             Err(refused(reply))
         }
+    }
+
+    /// What a list or a watch begins with.
+    async fn answer<T>(&self, call: impl Future<Output = Result<T, NoAnswer>>) -> Result<T, Ended> {
+        let hangs_at = Instant::now() + Duration::from_millis(HANGS_MS);
+        let overtaken = async {
+            self.caller.back(&self.contact).await;
+            sleep_until(hangs_at).await;
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = within(ANSWER_MS_MAX, call) => answer.ok_or(Ended::Late)?,
+            () = overtaken => return Err(Ended::Overtaken),
+        };
+        let answer = answer?;
+        self.contact.made();
+        Ok(answer)
     }
 
     /// Follows from `place` until the watch ends. What was heard is noted along the way.
@@ -241,7 +289,7 @@ impl<W: Watched> Watch<W> {
         let query = format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}");
         let url = self.url(&query, ("resourceVersion", place));
         let open = client::open(&self.client, client::request(Method::GET, &url, None));
-        let response = within(ANSWER_MS_MAX, open).await.ok_or(Ended::Late)??;
+        let response = self.answer(open).await?;
         if response.status() != StatusCode::OK {
             let reply = within(ANSWER_MS_MAX, client::whole(response)).await;
             return Err(refused(reply.ok_or(Ended::Late)??));

@@ -170,9 +170,24 @@ fn start_with(server: Server) -> Running {
     let lease = TheLease(config.clone());
     let facts = Facts::default();
     let pods = GroupPods::new(config.clone(), facts.clone());
-    let watch = crate::watch::Watch::new(client.clone(), lease, metrics.clone(), sender.clone());
+    let watch = crate::watch::Watch::new(
+        client.clone(),
+        lease,
+        metrics.clone(),
+        Arc::default(),
+        sender.clone(),
+    );
     tokio::spawn(watch.run());
-    tokio::spawn(crate::watch::Watch::new(client.clone(), pods, metrics.clone(), sender).run());
+    tokio::spawn(
+        crate::watch::Watch::new(
+            client.clone(),
+            pods,
+            metrics.clone(),
+            Arc::default(),
+            sender,
+        )
+        .run(),
+    );
     let (outbox, events) = Outbox::new(Arc::clone(&metrics));
     let driver = Driver {
         elector: Elector::new(config.params.clone()),

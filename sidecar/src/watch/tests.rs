@@ -61,6 +61,7 @@ fn events(asked: &'static str, events: &[Value]) -> Scripted {
 struct Scene {
     news: mpsc::Receiver<News>,
     asked: Arc<Mutex<Vec<String>>>,
+    contact: Arc<Contact>,
 }
 
 fn scene<W: Watched>(watched: W, script: Vec<Scripted>) -> Scene {
@@ -101,8 +102,13 @@ fn scene<W: Watched>(watched: W, script: Vec<Scripted>) -> Scene {
     });
     let (sender, news) = mpsc::channel(8);
     let client = Client::new(service, "shop");
-    tokio::spawn(Watch::new(client, watched, Arc::default(), sender).run());
-    Scene { news, asked }
+    let contact = Arc::new(Contact::default());
+    tokio::spawn(Watch::new(client, watched, Arc::default(), contact.clone(), sender).run());
+    Scene {
+        news,
+        asked,
+        contact,
+    }
 }
 
 impl Scene {
@@ -428,4 +434,47 @@ async fn only_services_of_the_group_are_told_about_and_when_they_leave_it() {
         panic!("no Service")
     };
     assert_eq!(view.name, "new");
+}
+
+impl Scene {
+    /// Waits until so many requests have been sent.
+    async fn asked(&self, requests: usize) {
+        let enough = async {
+            while self.asked.lock().unwrap().len() < requests {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within(60_000, enough).await.unwrap();
+    }
+}
+
+/// After a partition the first connection that works ends the waits of the others.
+#[tokio::test(start_paused = true)]
+async fn a_watch_is_tried_again_at_once_when_the_server_answers_others() {
+    let refused = || answer(LIST, 0, &json!({}));
+    let mut script: Vec<Scripted> = (0..6).map(|_| refused()).collect();
+    script.push(answer(LIST, 200, &list(10, &[pod("a", 5)])));
+    let mut scene = scene(pods(), script);
+    scene.asked(6).await;
+    sleep(Duration::from_millis(5)).await;
+    let began = Instant::now();
+    scene.contact.made();
+    assert_eq!(scene.listed_pods().await, ["a"]);
+    assert!(began.elapsed() <= Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_hangs_is_sent_anew_when_the_server_answers_others() {
+    let scene = scene(pods(), Vec::new());
+    scene.asked(1).await;
+    let began = Instant::now();
+    scene.contact.lost();
+    scene.contact.made();
+    scene.asked(2).await;
+    assert!(began.elapsed() <= Duration::from_millis(HANGS_MS + 110));
+    // Not again and again: on a slow road this one may need its time.
+    scene.contact.lost();
+    scene.contact.made();
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(scene.asked.lock().unwrap().len(), 2);
 }
