@@ -7,6 +7,7 @@
 mod budget;
 mod chart;
 mod cli;
+mod connections;
 mod context;
 mod demo;
 mod fencing;
@@ -21,6 +22,8 @@ mod injector_accounts;
 mod injector_meddler;
 mod injector_order;
 mod input;
+mod install;
+mod install_rights;
 mod moves;
 mod rotation;
 mod routing;
@@ -50,8 +53,10 @@ fn main() -> ExitCode {
         .iter()
         .chain(demo::CASES)
         .chain(chart::CASES)
+        .chain(install::CASES)
         .chain(moves::CASES)
         .chain(budget::CASES)
+        .chain(connections::CASES)
         .chain(steady::CASES)
         .chain(cli::CASES)
         .chain(fencing::CASES)
