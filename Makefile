@@ -26,6 +26,8 @@ test: .cargo
 # ONLY=failover/<event> does one event and keeps the results of the others, RUNS=n does each n times.
 # NOTE=text is kept with the results; ONLY=page writes the page from results that exist.
 # ONLY=contention lets ours and client-go's electors contend, for DURATION=3m and from SEED=7.
+# ONLY=webhook sends reviews to the webhook and to a Go server that looks at none; ONLY=handler
+# measures the handler alone. Both want a quiet machine.
 bench: .cargo
 	@$(RUN) bench
 

@@ -6,11 +6,13 @@
 
 mod contention;
 mod failover;
+mod handler;
 mod machine;
 mod page;
 mod record;
 mod rest;
 mod statistics;
+mod webhook;
 
 use crate::cluster::{Error, Result};
 
@@ -18,6 +20,8 @@ use crate::cluster::{Error, Result};
 const FAILOVER: &str = "failover";
 const REST: &str = "rest";
 const CONTENTION: &str = "contention";
+const WEBHOOK: &str = "webhook";
+const HANDLER: &str = "handler";
 /// No bench: writes the page from the results that exist.
 const PAGE: &str = "page";
 
@@ -50,6 +54,12 @@ pub async fn run(options: &Options) -> Result<usize> {
     if wishes.contention {
         failed += contention::run(options.duration_ms, options.seed).await?;
     }
+    if wishes.webhook {
+        webhook::run(options.runs).await?;
+    }
+    if wishes.handler {
+        handler::run().await?;
+    }
     page::write()?;
     Ok(failed)
 }
@@ -63,6 +73,10 @@ struct Wishes {
     rest: bool,
     /// Ours and client-go's contend for one Lease.
     contention: bool,
+    /// What a review costs the webhook.
+    webhook: bool,
+    /// What it costs between its bytes and those of its answer.
+    handler: bool,
     /// The page, which is written in any case.
     page: bool,
 }
@@ -76,10 +90,14 @@ fn wishes(only: &str) -> Result<Wishes> {
             FAILOVER => wishes.events.push(event.to_owned()),
             REST => wishes.rest = true,
             CONTENTION => wishes.contention = true,
+            WEBHOOK => wishes.webhook = true,
+            HANDLER => wishes.handler = true,
             PAGE => wishes.page = true,
             other => {
                 let cause = format!("there is none named {other:?}");
-                let cure = format!("ONLY={FAILOVER}, {REST}, {CONTENTION} or {PAGE}");
+                let cure = format!(
+                    "ONLY={FAILOVER}, {REST}, {CONTENTION}, {WEBHOOK}, {HANDLER} or {PAGE}"
+                );
                 return Err(Error::new("find the bench", cause).cure(cure));
             }
         }
@@ -88,6 +106,8 @@ fn wishes(only: &str) -> Result<Wishes> {
         wishes.events.push(String::new());
         wishes.rest = true;
         wishes.contention = true;
+        wishes.webhook = true;
+        wishes.handler = true;
     }
     Ok(wishes)
 }
@@ -99,6 +119,8 @@ mod tests {
     #[test]
     fn wishes_name_a_bench_and_perhaps_an_event() {
         assert!(wishes("").unwrap().rest && wishes("").unwrap().contention);
+        let handler = wishes("handler").unwrap();
+        assert!(handler.handler && !handler.webhook && wishes("").unwrap().webhook);
         assert_eq!(wishes("failover").unwrap().events, [""]);
         assert_eq!(wishes("rest").unwrap().events, [""; 0]);
         let two = "failover/delete, failover/drain";

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 
-use super::{contention, failover, rest};
+use super::{contention, failover, handler, rest, webhook};
 use crate::cluster::{Doing, Result};
 use crate::project_root;
 
@@ -22,7 +22,13 @@ machines.
 pub(super) fn write() -> Result<()> {
     let path = project_root().join("docs/results.md");
     let mut page = HEAD.to_owned();
-    let parts = [failover::page()?, contention::page()?, rest::page()?];
+    let parts = [
+        failover::page()?,
+        contention::page()?,
+        rest::page()?,
+        webhook::page()?,
+        handler::page()?,
+    ];
     for part in parts.into_iter().flatten() {
         page.push('\n');
         page.push_str(&part);

@@ -151,16 +151,25 @@ pub async fn build_all() -> Result<Vec<Image>> {
     build(&Kind::ALL).await
 }
 
-async fn build_one(kind: Kind) -> Result<Image> {
+/// Compiles what is in an image and returns its path.
+///
+/// # Errors
+/// If cargo or go fail.
+pub(crate) async fn program(kind: Kind) -> Result<PathBuf> {
     let Build {
         package,
         program,
         by,
     } = kind.build();
-    let binary = match by {
-        Builder::Cargo { profile } => compile(package, program, profile).await?,
-        Builder::Go { source } => compile_go(source, program).await?,
-    };
+    match by {
+        Builder::Cargo { profile } => compile(package, program, profile).await,
+        Builder::Go { source } => compile_go(source, program).await,
+    }
+}
+
+async fn build_one(kind: Kind) -> Result<Image> {
+    let package = kind.package();
+    let binary = program(kind).await?;
     let content = fs::read(&binary).doing(|| format!("read {}", binary.display()))?;
     let name = kind.name();
     let key = hash(&(&content, &name, DOCKERFILE));
@@ -228,7 +237,10 @@ async fn compile(package: &str, program: &str, profile: &str) -> Result<PathBuf>
 }
 
 /// Compiles the Go program of a folder to a static one and returns its path.
-async fn compile_go(source: &str, program: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// If go fails.
+pub(crate) async fn compile_go(source: &str, program: &str) -> Result<PathBuf> {
     let step = progress::brief(format!("compiling {program}"));
     let binary = target().join("go").join(program);
     let mut go = Command::new("go");

@@ -49,6 +49,17 @@ pub fn rss_kb(pid: i32) -> Result<u64> {
     number(line.and_then(|line| line.split_whitespace().nth(1)), action)
 }
 
+/// The most that [`rss_kb`] ever was.
+///
+/// # Errors
+/// If the process has ended.
+pub fn peak_rss_kb(pid: i32) -> Result<u64> {
+    let action = || format!("read the memory of process {pid}");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).doing(action)?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    number(line.and_then(|line| line.split_whitespace().nth(1)), action)
+}
+
 fn number(text: Option<&str>, action: impl Fn() -> String) -> Result<u64> {
     let number = text.and_then(|text| text.parse().ok());
     number.ok_or_else(|| Error::new(action(), "the kernel wrote no number"))

@@ -1,0 +1,97 @@
+//! The bench's part of `docs/results.md`.
+
+use super::record::{Load, Memory, Results, Run, Server, Start};
+use crate::bench::page::table;
+use crate::bench::statistics::median;
+use crate::bench::{WEBHOOK, record};
+use crate::cluster::Result;
+
+const HEAD: &str = "## What a review costs
+
+The webhook as it is shipped, over TLS on connections that stay open, beside the *floor*: a Go server
+that looks at nothing and answers a constant ([tests/peer/floor](../tests/peer/floor/main.go)). Both
+are processes of one machine and take turns on its loopback device; each client sends one review after
+the other. The reviews are as an API server wrote them, of pods that are injected: the answer of the
+webhook has some 5,000 bytes, that of the floor 200. Medians of the runs; CPU time is that of all threads
+of the server, kernel included.
+
+";
+
+/// The part of the page; `None` without results.
+///
+/// # Errors
+/// If the results cannot be read.
+pub(in crate::bench) fn page() -> Result<Option<String>> {
+    let Some(results) = record::read::<Results>(WEBHOOK)? else {
+        return Ok(None);
+    };
+    let measured = format!(
+        "{} Everything else on the machine took {} % of its CPU time meanwhile.\n\n",
+        results.measured, results.elsewhere_percent
+    );
+    let headings = [
+        "review",
+        "at once",
+        "server",
+        "CPU, us a review",
+        "p50, us",
+        "p99, us",
+        "reviews/s",
+    ];
+    let loads: Vec<Vec<String>> = results.loads.iter().map(load).collect();
+    let loads = table(&headings, &loads);
+    let headings = [
+        "server",
+        "resident idle, kB",
+        "after 10,000 typical",
+        "most, 16 large at once",
+        "10 s later",
+        "start to first answer, ms",
+    ];
+    let servers = Server::ALL.iter().filter_map(|server| {
+        let memory = results.memory.iter().find(|it| it.server == *server)?;
+        let start = results.starts.iter().find(|it| it.server == *server)?;
+        Some(process(memory, start))
+    });
+    let servers = table(&headings, &servers.collect::<Vec<_>>());
+    Ok(Some(format!("{HEAD}{measured}{loads}\n{servers}")))
+}
+
+fn name(server: Server) -> String {
+    match server {
+        Server::Ours => format!("**{}**", server.name()),
+        Server::Floor => server.name().to_owned(),
+    }
+}
+
+fn load(load: &Load) -> Vec<String> {
+    let middle = |figure: fn(&Run) -> u64| {
+        let figures: Vec<u64> = load.runs.iter().map(figure).collect();
+        median(&figures).unwrap_or_default().to_string()
+    };
+    vec![
+        format!("{}, {} bytes", load.review.name(), load.bytes),
+        load.connections.to_string(),
+        name(load.server),
+        middle(|run| run.cpu_us / (run.reviews as u64).max(1)),
+        middle(|run| run.p50_us),
+        middle(|run| run.p99_us),
+        middle(|run| run.reviews as u64 * 1_000 / run.ms.max(1)),
+    ]
+}
+
+fn process(memory: &Memory, start: &Start) -> Vec<String> {
+    let answer_us = median(&start.answer_us).unwrap_or_default();
+    let kb = [
+        memory.idle_kb,
+        memory.used_kb,
+        memory.peak_kb,
+        memory.later_kb,
+    ];
+    let kb = kb.iter().map(ToString::to_string);
+    let start = format!("{}.{}", answer_us / 1_000, answer_us % 1_000 / 100);
+    std::iter::once(name(memory.server))
+        .chain(kb)
+        .chain([start])
+        .collect()
+}
