@@ -18,6 +18,11 @@ use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What the API server is.
+const VERSION_PATH: &str = "/version";
 
 /// Sends the elector's requests. Cheap to clone.
 #[derive(Clone)]
@@ -108,6 +113,17 @@ impl Api {
                 Action::WriteService(write) => api.write_service(&write).await,
             };
             done.unwrap_or_else(|failed| Outcome::Failed(api.failure(name, &failed)).into())
+        }
+    }
+
+    /// Opens a connection that the next request then finds: by asking for something that is small,
+    /// and that everybody may read. What the answer is does not matter.
+    pub(crate) fn connect(&self) -> impl Future<Output = ()> + Send + use<> {
+        let api = self.clone();
+        async move {
+            let limit = Duration::from_millis(api.config.params.attempt_ms_max());
+            let answer = timeout(limit, api.send("connect", Method::GET, VERSION_PATH, None)).await;
+            drop(answer);
         }
     }
 

@@ -81,6 +81,7 @@ impl Driver {
         tokio::pin!(terminated);
         let mut end_at: Option<Mono> = None;
         let mut in_flight: Option<InFlight> = None;
+        let mut soon = false;
         let mut input = Input::Wake;
         loop {
             let now = self.clock.now();
@@ -92,6 +93,10 @@ impl Driver {
                 // One that is still there has passed its deadline: it goes, with its connection.
                 in_flight = Some(self.send(now, request));
             }
+            if step.soon && !soon {
+                tokio::spawn(self.api.connect());
+            }
+            soon = step.soon;
             self.story.stands(step.standing, self.elector.holder());
             if in_flight.is_none() {
                 self.story.tell(now);

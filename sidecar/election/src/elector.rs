@@ -101,6 +101,7 @@ impl Elector {
             request,
             wake_at: agenda.wake_at(),
             standing: self.standing(now),
+            soon: self.is_next(now),
         }
     }
 

@@ -21,6 +21,9 @@ pub struct Step {
     pub wake_at: Mono,
     /// The standing after this step.
     pub standing: Standing,
+    /// The role is likely to come here, and a request to follow at once: a connection that is open by
+    /// then saves the time to open one.
+    pub soon: bool,
 }
 
 /// A request to the API server.

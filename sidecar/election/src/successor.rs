@@ -1,6 +1,9 @@
 //! Who may lead, and who is preferred.
 
+use crate::elector::Elector;
+use crate::time::Mono;
 use crate::view::{PodView, RoleLabel};
+use common::ids::Identity;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -65,6 +68,25 @@ pub fn ineligible(pod: &PodView) -> Option<Ineligible> {
         Some(Ineligible::NotReady)
     } else {
         None
+    }
+}
+
+impl Elector {
+    /// Whether the holder has a reason to hand the role on, and this pod is the one it would name.
+    pub(crate) fn is_next(&self, now: Mono) -> bool {
+        let Some(record) = self.lease.record() else {
+            return false;
+        };
+        let holder = self.holder().and_then(Identity::parse);
+        let Some(holder) = holder.and_then(|holder| self.group.pods.get(&holder.uid)) else {
+            return false;
+        };
+        let moves = record.switchover.is_some() || ineligible(holder).is_some();
+        moves && self.leading(now).is_none() && {
+            let ranked = ranked(&self.group.pods, self.owner());
+            let next = ranked.into_iter().find(|pod| pod.uid != holder.uid);
+            next.is_some_and(|next| next.uid == self.params.identity.uid)
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Bench {
         }
     }
 
-    fn doom(&mut self, name: &str, now_ms: u64) {
+    pub(super) fn doom(&mut self, name: &str, now_ms: u64) {
         let mut doomed = self.elector.group.pods[&format!("uid-{name}")].clone();
         doomed.terminating = true;
         self.step(now_ms, Input::PodSeen(doomed));

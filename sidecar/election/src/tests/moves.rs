@@ -180,3 +180,27 @@ fn a_lease_that_is_not_there_is_made_only_once_the_services_are_known() {
         Action::WriteLease(_)
     ));
 }
+
+/// A connection that is open by the time it is named saves a move the time to open one.
+#[test]
+fn whoever_comes_next_is_told_when_the_holder_has_to_go() {
+    let better = PodView {
+        priority: 5,
+        ..pod("c")
+    };
+    for (rival, is_next) in [(pod("c"), true), (better, false)] {
+        let mut bench = Bench::new(Handover::Seamless, vec![pod("a"), pod("b"), rival]);
+        let record = Record {
+            holder: Some("b_uid-b".to_owned()),
+            term: 3,
+            duration_ms: LD_MS,
+            ..Record::default()
+        };
+        let version = Version(5);
+        bench.step(0, Input::LeaseSeen(LeaseView { version, record }));
+        assert!(!bench.last.soon);
+        bench.doom("b", 1_000);
+        assert_eq!(bench.last.soon, is_next);
+        assert_eq!(bench.last.request, None);
+    }
+}
