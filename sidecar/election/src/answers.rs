@@ -54,7 +54,11 @@ impl Elector {
                 self.finish_object(now, &Target::Service(name), source, outcome);
             }
             Action::WriteService(write) => {
-                self.finish_object(now, &Target::Service(write.name), Source::Write, outcome);
+                let target = Target::Service(write.name);
+                if write.with_selector && matches!(outcome, Outcome::Service(Some(_))) {
+                    self.group.note_underived(&target);
+                }
+                self.finish_object(now, &target, Source::Write, outcome);
             }
         }
     }

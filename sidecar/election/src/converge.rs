@@ -205,7 +205,7 @@ impl Elector {
                 term: service.term.map_or(term, |written| written.max(term)),
                 // The annotations are right and the key is not: nothing derives it here. Where the
                 // fencing policies are on as well, they refuse a write of the annotations alone.
-                with_selector: annotated || retry.refusals % 2 == 1,
+                with_selector: annotated || retry.underived != (retry.refusals % 2 == 1),
             }));
         }
         if waiting {

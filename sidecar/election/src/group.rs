@@ -33,6 +33,9 @@ pub(crate) struct Retry {
     pub(crate) stale: bool,
     /// Refusals in a row.
     pub(crate) refusals: u32,
+    /// Nothing derives the selector key of this Service from its annotation: it was seen to stay
+    /// behind, or had to be written. So it is until this process ends or the Service leaves.
+    pub(crate) underived: bool,
     burst: u32,
     last_write: Mono,
 }
@@ -93,7 +96,13 @@ impl Group {
     pub(crate) fn see_service(&mut self, service: ServiceView, source: Source) {
         let known = self.services.get(&service.name).map(|known| known.version);
         let target = Target::Service(service.name.clone());
-        if self.is_news(target, known, service.version, source) {
+        if self.is_news(target.clone(), known, service.version, source) {
+            let left_behind = service.has_selector
+                && service.active.is_some()
+                && service.active != service.selected;
+            if left_behind {
+                self.note_underived(&target);
+            }
             self.services.insert(service.name.clone(), service);
             self.note_traces();
         }
@@ -187,6 +196,11 @@ impl Group {
             .map(|name| Target::Service(name.clone()));
         let pod = std::iter::once(Target::Pod(uid.to_owned()));
         pod.chain(services).any(|target| self.retry(&target).stale)
+    }
+
+    /// The selector key of a Service does not follow its annotation by itself.
+    pub(crate) fn note_underived(&mut self, service: &Target) {
+        self.retries.entry(service.clone()).or_default().underived = true;
     }
 
     pub(crate) fn retry(&self, target: &Target) -> Retry {

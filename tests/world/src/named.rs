@@ -101,6 +101,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("switchover", |_| {
         usual(Seamless, Operation::Switchover(Some(Target::Standby(1))))
     }),
+    Scenario::new("switchover-underived", |_| switchover_underived()),
     Scenario::new("paused-crash", |_| paused_crash()),
     Scenario::new("lease-deleted", |_| usual(Seamless, Operation::DeleteLease)),
     Scenario::new("steady", |_| steady()),
@@ -271,6 +272,16 @@ fn stray_terms() -> Plan {
         settings,
         bursts: vec![operations],
     }
+}
+
+/// The role goes to and fro where nothing derives the selector key, and a write of the annotations
+/// alone is refused.
+fn switchover_underived() -> Plan {
+    let mut plan = usual(Seamless, Operation::Switchover(None));
+    plan.bursts = vec![plan.bursts[0].clone(); 4];
+    plan.settings.pods = 2;
+    plan.settings.rules.route = false;
+    plan
 }
 
 /// The group is paused, and its leader's node dies: nobody takes over until it is resumed.

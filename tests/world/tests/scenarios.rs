@@ -256,6 +256,20 @@ fn a_switchover_goes_to_the_pod_it_names() {
 }
 
 #[test]
+fn where_nothing_derives_the_selector_a_move_still_is_one_write() {
+    check("switchover-underived", |run| {
+        let moves = run.marks.iter().filter(|mark| mark.what == "switchover");
+        let written: Vec<usize> = moves
+            .map(|mark| run.sent_after(mark.at_us, "point service"))
+            .collect();
+        // The first leader's first write left the key behind. Who has not seen that learns it by a
+        // refusal.
+        assert!(written[0] <= 5, "{written:?}");
+        assert_eq!(written[1..], [3, 2, 1]);
+    });
+}
+
+#[test]
 fn a_paused_group_promotes_nobody() {
     check("paused-crash", |run| {
         let (at_us, _) = mark(run, "pause");
