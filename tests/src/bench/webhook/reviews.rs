@@ -53,11 +53,8 @@ impl Review {
         let path = project_root().join(FOLDER).join(file);
         let action = || format!("read {}", path.display());
         let text = fs::read_to_string(&path).doing(action)?;
-        if !text.contains(ANNOTATIONS) || !text.contains(ENV) {
-            return Err(Error::new(
-                action(),
-                "it has no annotations or no variables",
-            ));
+        if !text.contains(ANNOTATIONS) {
+            return Err(Error::new(action(), "its pod has no annotations"));
         }
         let asked = format!("{ANNOTATIONS}\"{INJECT}\":\"true\",");
         let text = text.trim_end().replacen(ANNOTATIONS, &asked, 1);
