@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use common::contract::{INJECT_PATH, ROUTE_PATH};
@@ -34,14 +34,9 @@ pub fn admission(app: App, load: Load, readiness: Arc<Readiness>) -> Router {
     guarded(router, load, readiness)
 }
 
-/// What stands round every review, from the innermost to the outermost: whatever happens within
-/// frees its room and becomes an answer.
+/// What stands round every review.
 fn guarded(router: Router, load: Load, readiness: Arc<Readiness>) -> Router {
-    router
-        .layer(from_fn_with_state(load, with_room))
-        .layer(from_fn(within_deadline))
-        .layer(from_fn(catch_panic))
-        .layer(from_fn_with_state(readiness, say_goodbye))
+    router.layer(from_fn_with_state(Guard { load, readiness }, guard))
 }
 
 /// Liveness, readiness and figures, on a port of their own: probes need no certificate, and the
@@ -73,7 +68,35 @@ async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> Response {
     }
 }
 
-async fn with_room(State(load): State<Load>, mut request: Request, next: Next) -> Response {
+/// What every review has to do with.
+#[derive(Clone)]
+struct Guard {
+    load: Load,
+    readiness: Arc<Readiness>,
+}
+
+/// Whatever happens to a review frees its room and becomes an answer.
+async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let answer = timeout(REQUEST_DEADLINE, with_room(&guard.load, request, next));
+    let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        // The panic hook has printed what and where; the pod itself is not repeated.
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    };
+    // While the program ends, each answer asks for a new connection, which goes to another replica:
+    // API servers keep theirs open for as long as they may.
+    if guard.readiness.is_ending() {
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn with_room(load: &Load, mut request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH);
     let length_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
     if Load::is_ordinary(length_bytes) {
@@ -87,40 +110,6 @@ async fn with_room(State(load): State<Load>, mut request: Request, next: Next) -
         Ok(_room) => next.run(request).await,
         Err(full) => (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),
     }
-}
-
-async fn within_deadline(request: Request, next: Next) -> Response {
-    match timeout(REQUEST_DEADLINE, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-    }
-}
-
-async fn catch_panic(request: Request, next: Next) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        // The panic hook has printed what and where; the pod itself is not repeated.
-        Err(_) => {
-            tracing::error!("a handler panicked");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-/// While the program ends, each answer asks for a new connection, which goes to another replica:
-/// API servers keep theirs open for as long as they may.
-async fn say_goodbye(
-    State(readiness): State<Arc<Readiness>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    if readiness.is_ending() {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 #[cfg(test)]
