@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
+use common::contract::SIDECAR_CLUSTER_ROLE;
 use common::shutdown::Shutdown;
 use tokio::sync::oneshot;
 
@@ -179,14 +180,19 @@ async fn remove(kube: &Kube) -> Result<()> {
         .await?;
     kube.kubectl(&[&delete[..], &[SYSTEM_NAMESPACE]].concat())
         .await?;
+    // Helm leaves it to groups that run; here none does.
+    let role = ["delete", "clusterrole", "--ignore-not-found"];
+    kube.kubectl(&[&role[..], &[SIDECAR_CLUSTER_ROLE]].concat())
+        .await?;
     Ok(())
 }
 
 /// The same as commands.
-fn removal() -> [String; 3] {
+fn removal() -> [String; 4] {
     [
         format!("kubectl delete namespace {NAMESPACE}"),
         format!("helm uninstall {RELEASE} --namespace {SYSTEM_NAMESPACE} --wait"),
         format!("kubectl delete namespace {SYSTEM_NAMESPACE}"),
+        format!("kubectl delete clusterrole {SIDECAR_CLUSTER_ROLE}"),
     ]
 }
