@@ -11,7 +11,6 @@ mod reviews;
 
 pub(super) use page::page;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::machine::{Machine, busy_us};
@@ -20,6 +19,7 @@ use crate::cluster::{Cluster, ClusterOptions, Result};
 use crate::observe::process;
 use crate::progress;
 use crate::scene::SYSTEM_NAMESPACE;
+use client::Sent;
 use programs::{Programs, Running};
 use record::{Load, Memory, Results, Run, Server, Start};
 use reviews::Review;
@@ -38,6 +38,9 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const STARTS: usize = 5;
 /// Reviews after which the resident set is read, and the connections that bring them.
 const USED: (usize, usize) = (10_000, 8);
+/// More reviews, and more time, than any of this takes.
+const NO_END: usize = 1 << 32;
+const FAR: Duration = Duration::from_secs(50);
 /// Large reviews at once.
 const AT_ONCE: usize = 16;
 /// Time after them until the resident set is read again, and before it is read first.
@@ -62,14 +65,13 @@ async fn measure(cluster: &Cluster, runs: usize) -> Result<Results> {
     for namespace in [SYSTEM_NAMESPACE, NAMESPACE] {
         cluster.kubectl(&["create", "namespace", namespace]).await?;
     }
-    let programs = Programs::compile(cluster, Review::Small.request()?).await?;
-    programs.forget_certificate();
+    let programs = Programs::compile(cluster).await?;
     let mut memory = Vec::new();
     let mut servers = Vec::new();
     for server in Server::ALL {
         let step = progress::step(format!("memory of {}", server.name()));
         let running = programs.start(server).await?;
-        memory.push(remember(server, &running).await?);
+        memory.push(remember(&programs, server, &running).await?);
         servers.push((server, running));
         step.done();
     }
@@ -78,7 +80,7 @@ async fn measure(cluster: &Cluster, runs: usize) -> Result<Results> {
     for review in Review::ALL {
         for connections in CONNECTIONS {
             let step = progress::step(format!("{} reviews, {connections} at once", review.name()));
-            loads.extend(take_turns(&servers, review, connections, runs).await?);
+            loads.extend(take_turns(&programs, &servers, review, connections, runs).await?);
             step.done();
         }
     }
@@ -104,34 +106,22 @@ async fn measure(cluster: &Cluster, runs: usize) -> Result<Results> {
     })
 }
 
-/// CPU time of the servers and of the clients, which are this process.
+/// CPU time of the servers.
 fn used_us(servers: &[(Server, Running)]) -> Result<u64> {
-    let own = i32::try_from(std::process::id()).unwrap_or_default();
     let servers = servers.iter().map(|(_, running)| running.pid);
-    servers.chain([own]).map(process::cpu_us).sum()
+    servers.map(process::cpu_us).sum()
 }
 
 /// The resident set of a server that has just been started, through all that may make it larger.
-async fn remember(server: Server, running: &Running) -> Result<Memory> {
+async fn remember(programs: &Programs<'_>, server: Server, running: &Running) -> Result<Memory> {
     tokio::time::sleep(REST).await;
     let idle_kb = process::rss_kb(running.pid)?;
-    let far = Instant::now() + Duration::from_secs(60);
-    let (reviews, connections) = USED;
-    let typical = Arc::from(Review::Typical.request()?);
-    running
-        .target
-        .clients(connections)
-        .await?
-        .send(&typical, reviews, far)
-        .await?;
+    let (reviews, count) = USED;
+    let mut clients = programs.clients(&running.address, Review::Typical, count)?;
+    clients.send(reviews, FAR).await?;
     let used_kb = process::rss_kb(running.pid)?;
-    let large = Arc::from(Review::Large.request()?);
-    running
-        .target
-        .clients(AT_ONCE)
-        .await?
-        .send(&large, AT_ONCE, far)
-        .await?;
+    let mut clients = programs.clients(&running.address, Review::Large, AT_ONCE)?;
+    clients.send(AT_ONCE, FAR).await?;
     let peak_kb = process::peak_rss_kb(running.pid)?;
     tokio::time::sleep(REST).await;
     Ok(Memory {
@@ -145,12 +135,12 @@ async fn remember(server: Server, running: &Running) -> Result<Memory> {
 
 /// Loads one server after the other, so often.
 async fn take_turns(
+    programs: &Programs<'_>,
     servers: &[(Server, Running)],
     review: Review,
     connections: usize,
     runs: usize,
 ) -> Result<Vec<Load>> {
-    let request: Arc<[u8]> = review.request()?.into();
     let mut loads: Vec<Load> = Vec::new();
     for (server, _) in servers {
         loads.push(Load {
@@ -163,27 +153,23 @@ async fn take_turns(
     }
     for _ in 0..runs {
         for (load, (_, running)) in loads.iter_mut().zip(servers) {
-            load.runs.push(once(running, &request, connections).await?);
+            let mut clients = programs.clients(&running.address, review, connections)?;
+            clients.send(NO_END, WARM_UP).await?;
+            let before_us = process::cpu_us(running.pid)?;
+            let Sent {
+                reviews,
+                us,
+                p50_us,
+                p99_us,
+            } = clients.send(NO_END, MEASURED).await?;
+            load.runs.push(Run {
+                reviews,
+                ms: us / 1_000,
+                cpu_us: process::cpu_us(running.pid)? - before_us,
+                p50_us,
+                p99_us,
+            });
         }
     }
     Ok(loads)
-}
-
-async fn once(running: &Running, request: &Arc<[u8]>, connections: usize) -> Result<Run> {
-    let mut clients = running.target.clients(connections).await?;
-    clients
-        .send(request, usize::MAX, Instant::now() + WARM_UP)
-        .await?;
-    let (began, before_us) = (Instant::now(), process::cpu_us(running.pid)?);
-    let mut took_us = clients.send(request, usize::MAX, began + MEASURED).await?;
-    let cpu_us = process::cpu_us(running.pid)? - before_us;
-    took_us.sort_unstable();
-    let at = |percent: usize| took_us[(took_us.len() - 1) * percent / 100];
-    Ok(Run {
-        reviews: took_us.len(),
-        ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        cpu_us,
-        p50_us: at(50),
-        p99_us: at(99),
-    })
 }

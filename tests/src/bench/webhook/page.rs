@@ -26,7 +26,8 @@ pub(in crate::bench) fn page() -> Result<Option<String>> {
         return Ok(None);
     };
     let measured = format!(
-        "{} Everything else on the machine took {} % of its CPU time meanwhile.\n\n",
+        "{} Clients, control plane and all else on the machine took {} % of its CPU time \
+         meanwhile.\n\n",
         results.measured, results.elsewhere_percent
     );
     let headings = [

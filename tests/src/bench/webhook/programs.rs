@@ -2,15 +2,16 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use tokio::process::{Child, Command};
 
-use super::client::Target;
+use super::client::{Asked, Clients};
 use super::record::Server;
+use super::reviews::Review;
 use crate::cluster::images::{self, Kind};
 use crate::cluster::{Cluster, Doing, Error, Result};
 use crate::project_root;
@@ -21,34 +22,41 @@ const SECRET: &str = "active-passive-webhook-certificate";
 /// The name in its certificate: that of its Service.
 const SERVICE: &str = "active-passive-webhook";
 const FLOOR: &str = "tests/peer/floor";
-/// Longest wait for a first answer.
+const CLIENTS: &str = "tests/peer/reviews";
+const AUTHORITY: &str = "ca.crt";
+/// What is in the Secret.
+const CERTIFICATE: [&str; 3] = [AUTHORITY, "tls.crt", "tls.key"];
+/// Longest wait for the Secret.
 const START_DEADLINE: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(1);
+const POLL: Duration = Duration::from_millis(20);
 
-/// Both programs, and what they need.
+/// The programs, and what they need.
 pub(super) struct Programs<'a> {
     cluster: &'a Cluster,
     ours: PathBuf,
     floor: PathBuf,
+    clients: PathBuf,
     folder: PathBuf,
-    /// A review that says that a server answers.
-    request: Vec<u8>,
 }
 
 impl<'a> Programs<'a> {
-    /// Compiles both.
+    /// Compiles them, and forgets the certificate of an earlier cluster.
     ///
     /// # Errors
     /// If a compiler is missing or fails.
-    pub(super) async fn compile(cluster: &'a Cluster, request: Vec<u8>) -> Result<Self> {
+    pub(super) async fn compile(cluster: &'a Cluster) -> Result<Self> {
         let folder = project_root().join("target/bench");
         fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
+        for name in CERTIFICATE {
+            // None is left of a first run.
+            let _removed = fs::remove_file(folder.join(name));
+        }
         Ok(Self {
             cluster,
             ours: images::program(Kind::Webhook).await?,
             floor: images::compile_go(FLOOR, "floor").await?,
+            clients: images::compile_go(CLIENTS, "reviews").await?,
             folder,
-            request,
         })
     }
 
@@ -71,19 +79,49 @@ impl<'a> Programs<'a> {
             .kill_on_drop(true)
             .stderr(file.try_clone().doing(action)?)
             .stdout(file);
+        let address = address.to_string();
+        // Where there is a certificate already, the clients wait for the server.
+        let known = self.file(AUTHORITY).exists();
+        let mut clients = match known {
+            true => Some(self.clients(&address, Review::Small, 1)?),
+            false => None,
+        };
         let began = Instant::now();
         let process = command.spawn().doing(action)?;
-        let target = self
-            .answering(address, began)
-            .await
-            .map_err(|error| error.log(&log))?;
         let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
+        if !known {
+            self.keep_certificate().await?;
+            clients = Some(self.clients(&address, Review::Small, 1)?);
+        }
+        if let Some(mut clients) = clients {
+            clients.first().await.map_err(|error| error.log(&log))?;
+        }
         Ok(Running {
             answer_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
             pid: pid.ok_or_else(|| Error::new(action(), "it has ended"))?,
-            target,
+            address,
             _process: process,
         })
+    }
+
+    /// So many clients, which send this review.
+    ///
+    /// # Errors
+    /// If they do not start.
+    pub(super) fn clients(&self, address: &str, review: Review, count: usize) -> Result<Clients> {
+        let request = self.file(review.name());
+        if !request.exists() {
+            let request_bytes = review.request()?;
+            fs::write(&request, request_bytes).doing(|| format!("write {}", request.display()))?;
+        }
+        let asked = Asked {
+            program: &self.clients,
+            address,
+            name: &format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc"),
+            authority: &self.file(AUTHORITY),
+            request: &request,
+        };
+        Clients::start(&asked, count)
     }
 
     /// The webhook by its defaults, but for the ports: other programs of this machine may have them.
@@ -115,53 +153,27 @@ impl<'a> Programs<'a> {
         self.folder.join(name)
     }
 
-    /// The server, once it has answered.
-    async fn answering(&self, address: SocketAddr, began: Instant) -> Result<Target> {
-        loop {
-            let answered = match self.target(address).await {
-                Ok(target) => target.ask_once(&self.request).await.map(|()| target),
-                Err(error) => Err(error),
-            };
-            match answered {
-                Ok(target) => return Ok(target),
-                Err(error) if began.elapsed() > START_DEADLINE => return Err(error),
-                Err(_) => tokio::time::sleep(POLL).await,
-            }
-        }
-    }
-
-    /// The server, by the certificate of the Secret.
-    async fn target(&self, address: SocketAddr) -> Result<Target> {
-        let authority = self.file("ca.crt");
-        if !authority.exists() {
-            self.keep_certificate().await?;
-        }
-        let authority = fs::read(&authority).doing(|| format!("read {}", authority.display()))?;
-        let name = format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc");
-        Target::new(address, &name, &authority)
-    }
-
-    /// Writes what is in the Secret into files.
+    /// Writes what is in the Secret into files, once the webhook has made it.
     async fn keep_certificate(&self) -> Result<()> {
         let action = || format!("read Secret {SECRET}");
         let secrets: Api<Secret> = Api::namespaced(self.cluster.client(), SYSTEM_NAMESPACE);
-        let secret = secrets.get(SECRET).await.doing(action)?;
-        let data = secret.data.unwrap_or_default();
-        for name in ["tls.key", "tls.crt", "ca.crt"] {
+        let began = Instant::now();
+        let data = loop {
+            match secrets.get_opt(SECRET).await.doing(action)? {
+                Some(secret) => break secret.data.unwrap_or_default(),
+                None if began.elapsed() > START_DEADLINE => {
+                    return Err(Error::new(action(), "the webhook has not made it"));
+                }
+                None => tokio::time::sleep(POLL).await,
+            }
+        };
+        for name in CERTIFICATE {
             let content = data.get(name);
             let content =
                 content.ok_or_else(|| Error::new(action(), format!("no {name} in it")))?;
             fs::write(self.file(name), &content.0).doing(|| format!("write {name}"))?;
         }
         Ok(())
-    }
-
-    /// Forgets the certificate of an earlier cluster.
-    pub(super) fn forget_certificate(&self) {
-        for name in ["tls.key", "tls.crt", "ca.crt"] {
-            // None is left of a first run.
-            let _removed = fs::remove_file(Path::new(&self.file(name)));
-        }
     }
 }
 
@@ -170,7 +182,7 @@ pub(super) struct Running {
     /// From its start to its first answer, microseconds.
     pub(super) answer_us: u64,
     pub(super) pid: i32,
-    pub(super) target: Target,
+    pub(super) address: String,
     _process: Child,
 }
 

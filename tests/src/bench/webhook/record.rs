@@ -75,8 +75,8 @@ pub(super) struct Start {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Results {
     pub(super) measured: Machine,
-    /// CPU time that everything but server and clients took while there was load, of all the CPU time
-    /// there was, percent: the control plane, and what else ran on the machine.
+    /// CPU time that everything but the servers took while there was load, of all the CPU time there
+    /// was, percent: the clients, the control plane, and what else ran on the machine.
     pub(super) elsewhere_percent: u64,
     pub(super) loads: Vec<Load>,
     pub(super) memory: Vec<Memory>,
