@@ -134,10 +134,16 @@ async fn moves(client: &Client, args: &CheckArgs, image: &str) -> Result<Duratio
             "template": {
                 "metadata": {
                     "labels": labels,
-                    "annotations": {contract::INJECT: "true", contract::SETTLE: "0s"},
+                    // In the end all pods go, and the last one need not wait for a successor.
+                    "annotations": {
+                        contract::INJECT: "true",
+                        contract::SETTLE: "0s",
+                        contract::DRAIN_TIMEOUT: "2s",
+                    },
                 },
                 "spec": {
                     "automountServiceAccountToken": false,
+                    "terminationGracePeriodSeconds": 10,
                     "containers": [container(image, &args.image_pull_policy)],
                 },
             },
