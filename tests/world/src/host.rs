@@ -207,6 +207,8 @@ impl Host {
         self.in_flight = None;
         self.last_request = None;
         self.answered_us = None;
+        // The next process slows down by what it meets itself.
+        self.lately.clear();
         self.frozen_until_us = 0;
         self.incarnation += 1;
         self.services = None;

@@ -16,8 +16,8 @@
 //!   after SIGTERM, which tells it that the app has stopped. Who is on its way out, and knows, takes
 //!   and confirms no Lease.
 //! - I4: no write of an elector lowers the term of an object; every acquisition is a new term.
-//! - I5: in a steady state the leader renews every LD/3, and nobody asks anything else. Nobody ever
-//!   asks more than [`super::host::REQUESTS_MAX`] times in ten seconds.
+//! - I5: in a steady state the leader renews every LD/3, and nobody asks anything else. No process
+//!   ever asks more than [`super::host::REQUESTS_MAX`] times in ten seconds.
 //! - I6: some time after the last fault and change ([`super::Settings::settle_ms`]) there is exactly
 //!   one leader, and labels, terms and Services all say so, if any pod is eligible; if none is, a
 //!   degraded pod leads. Where nothing is broken, no leader loses the role but by giving it away;

@@ -446,6 +446,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("tempest", 1_795_275_805_009_024, "the own pod was missed by a write, and by no watch"),
     ("flickering-service", 1_795_276_092_001_075, "late news that a Service had left, after it was back"),
     ("tempest", 16_484, "a sidecar that was restarted took its Lease back without a pod"),
+    ("tempest", 1_795_284_008_002_233, "a restarted sidecar was blamed for its predecessor's requests"),
     ("storm", 1_795_271_277_001_904, "a lost write to a pod that was gone was waited for, for ever"),
     ("foreigner", 1_795_276_745_002_193, "a deleted Lease was made anew before a longer lease was over"),
 ];
