@@ -60,7 +60,9 @@ pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
     }
     let activates_another = !own && after.view.role == RoleLabel::Active;
     let names_another = !own && before.view.started != after.view.started;
-    !activates_another && !names_another && after.term.as_new() >= before.term.as_old()
+    // A write that leaves the term as it is may find it to be no number.
+    let term_passes = before.term == after.term || after.term.as_new() >= before.term.as_old();
+    !activates_another && !names_another && term_passes
 }
 
 /// The policy of the Lease: a pod writes itself in, or hands on what it holds; every acquisition
@@ -98,4 +100,30 @@ pub(super) fn service_passes(caller_uid: &str, before: &Service, after: &Service
                     || after_term == before_term
                         && ([before_active, NO_POD].contains(&after_active)
                             || ["", NO_POD].contains(&before_active))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::host::new_pod;
+    use super::*;
+
+    #[test]
+    fn a_write_that_leaves_the_term_as_it_is_may_find_no_number() {
+        let identity = Identity::new("web-1", "u1");
+        let pod = |term| Pod {
+            view: new_pod(&identity, 0, String::new(), 1, 0),
+            term,
+            by_hand: false,
+        };
+        let labelled = |term| {
+            let mut after = pod(term);
+            after.view.started = true;
+            after
+        };
+        let passes = |before, after| pod_passes("u1", &pod(before), &labelled(after));
+        assert!(passes(Term::Junk, Term::Junk));
+        assert!(passes(Term::Junk, Term::Number(1)));
+        assert!(!passes(Term::Number(2), Term::Number(1)));
+        assert!(!passes(Term::Number(2), Term::Junk));
+    }
 }
