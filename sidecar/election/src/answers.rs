@@ -94,7 +94,6 @@ impl Elector {
                 self.lease_backoff = Backoff::default();
                 if write.holder.as_ref() == Some(&self.params.identity) {
                     self.lost = false;
-                    self.acquired_term = self.acquired_term.max(write.term);
                     self.tenure = Some(Tenure {
                         term: write.term,
                         valid_until: sent_at + self.params.validity_ms(),

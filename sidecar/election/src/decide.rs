@@ -55,9 +55,6 @@ impl Elector {
     }
 
     fn lease_write(&self, now: Mono, agenda: &mut Agenda, intent: &Intent) -> Option<LeaseWrite> {
-        if self.lease.stale {
-            return None;
-        }
         let write = match (self.lease.content(), intent) {
             (Content::Unknown, _) => None,
             (Content::Absent, _) => self.create(now, agenda),
@@ -208,8 +205,7 @@ impl Elector {
         intent: &Intent,
     ) -> Option<LeaseWrite> {
         let Some(tenure) = self.leading(now) else {
-            let directed =
-                record.duration_ms <= self.params.directed_ms() && record.term > self.acquired_term;
+            let directed = record.duration_ms <= self.params.directed_ms();
             // A restored backup shows a term that others have followed: it is as good as theirs.
             // Whoever names this pod later in such a term lives.
             let outdated = record.term < self.lease.term();

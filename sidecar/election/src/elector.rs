@@ -24,8 +24,6 @@ pub struct Elector {
     pub(crate) group: Group,
     /// Leadership as the last successful write of the Lease gave it; see [`Self::leading`].
     pub(crate) tenure: Option<Tenure>,
-    /// Highest term that this process acquired itself; 0 before the first.
-    pub(crate) acquired_term: u64,
     /// The role ran out without having been given away: the own label may be a stale one.
     pub(crate) lost: bool,
     pub(crate) drain_since: Option<Mono>,
@@ -71,7 +69,6 @@ impl Elector {
             lease_backoff: Backoff::default(),
             group: Group::default(),
             tenure: None,
-            acquired_term: 0,
             lost: false,
             drain_since: None,
             terminated: false,
