@@ -5,7 +5,7 @@ use crate::load::{BODY_BYTES_MAX, Load, ORDINARY_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -13,7 +13,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use common::contract::{INJECT_PATH, ROUTE_PATH};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,8 @@ pub fn admission(app: App, load: Load, readiness: Arc<Readiness>) -> Router {
         .route(INJECT_PATH, post(inject_pod))
         .route(ROUTE_PATH, post(route_service))
         .with_state(app)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        // Bodies are bounded where they are read.
+        .layer(DefaultBodyLimit::disable());
     guarded(router, load, readiness)
 }
 
@@ -96,20 +97,44 @@ async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     response
 }
 
-async fn with_room(load: &Load, mut request: Request, next: Next) -> Response {
+/// Reads a review and has it answered, within the room there is.
+async fn with_room(load: &Load, request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH);
     let length_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    if Load::is_ordinary(length_bytes) {
-        let (head, body) = request.into_parts();
-        let Ok(body) = to_bytes(body, ORDINARY_BYTES_MAX).await else {
-            return StatusCode::BAD_REQUEST.into_response();
-        };
-        request = Request::from_parts(head, Body::from(body));
+    let (head, body) = request.into_parts();
+    let (room, body) = if Load::is_ordinary(length_bytes) {
+        let body = whole(body, length_bytes, ORDINARY_BYTES_MAX).await;
+        (load.enter(length_bytes).await, body)
+    } else if length_bytes.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    } else {
+        let room = load.enter(length_bytes).await;
+        (room, whole(body, length_bytes, BODY_BYTES_MAX).await)
+    };
+    match (room, body) {
+        (Ok(_room), Ok(body)) => next.run(Request::from_parts(head, body.into())).await,
+        (Ok(_), Err(status)) => status.into_response(),
+        (Err(full), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),
     }
-    match load.enter(length_bytes).await {
-        Ok(_room) => next.run(request).await,
-        Err(full) => (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),
+}
+
+/// The body in one piece. What has come goes into its place at once, so that even a large body is in
+/// memory once.
+async fn whole(
+    body: Body,
+    length_bytes: Option<usize>,
+    bytes_max: usize,
+) -> Result<Bytes, StatusCode> {
+    let mut whole = Vec::with_capacity(length_bytes.unwrap_or_default().min(bytes_max));
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| StatusCode::BAD_REQUEST)?;
+        if whole.len() + piece.len() > bytes_max {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        whole.extend_from_slice(&piece);
     }
+    Ok(whole.into())
 }
 
 #[cfg(test)]
