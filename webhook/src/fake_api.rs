@@ -50,8 +50,12 @@ impl FakeApi {
 
     /// A client of it.
     pub(crate) fn client(&self) -> Client {
-        let router: Router = Router::new().fallback(answer).with_state(self.clone());
-        Client::new(router, "default")
+        Client::new(self.router(), "default")
+    }
+
+    /// What answers.
+    pub(crate) fn router(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
     }
 
     /// What is at a path.
