@@ -4,7 +4,7 @@
 use crate::agenda::Agenda;
 use crate::decide::Intent;
 use crate::elector::Elector;
-use crate::group::Target;
+use crate::group::{Retry, Target};
 use crate::params::Handover;
 use crate::step::{Action, PodRole, PodWrite, ServiceWrite};
 use crate::time::Mono;
@@ -139,31 +139,14 @@ impl Elector {
 
     /// Reads what a write may have changed whose answer was lost.
     fn settle_writes(&self, agenda: &mut Agenda) -> Change {
-        let mut waiting = false;
         let uid = &self.params.identity.uid;
-        let own = self
-            .own_pod()
-            .map(|own| (Target::Pod(uid.clone()), own.name.clone()));
-        let services = self.group.services.keys();
-        let services = services.map(|name| (Target::Service(name.clone()), name.clone()));
-        for (target, name) in own.into_iter().chain(services) {
-            let retry = self.group.retry(&target);
-            if !retry.stale {
-                continue;
-            }
-            if agenda.reached(retry.not_before()) {
-                return Change::Due(match target {
-                    Target::Pod(uid) => Action::ReadPod { name, uid },
-                    Target::Service(_) => Action::ReadService { name },
-                });
-            }
-            waiting = true;
-        }
-        if waiting {
-            Change::Waiting
-        } else {
-            Change::None
-        }
+        let own = self.own_pod().map(|_| Target::Pod(uid.clone()));
+        let services = self.group.services.keys().cloned().map(Target::Service);
+        let uncertain = own
+            .into_iter()
+            .chain(services)
+            .filter(|target| self.group.retry(target).stale);
+        Change::first(uncertain.map(|target| self.change(agenda, target, |_| None)))
     }
 
     /// Points the Services that `which` picks at `active`.
@@ -175,44 +158,27 @@ impl Elector {
         which: impl Fn(&ServiceView) -> bool,
     ) -> Change {
         let wanted = active.unwrap_or(NO_POD);
-        let mut waiting = false;
-        for service in self
-            .group
-            .services
-            .values()
-            .filter(|s| s.has_selector && which(s))
-        {
+        let services = self.group.services.values();
+        let services = services.filter(|service| service.has_selector && which(service));
+        Change::first(services.map(|service| {
             let annotated = service.active.as_deref() == Some(wanted) && service.term == Some(term);
             if annotated && service.selected.as_deref() == Some(wanted) {
-                continue;
+                return Change::None;
             }
-            let target = Target::Service(service.name.clone());
-            let retry = self.group.retry(&target);
-            if !agenda.reached(retry.not_before()) {
-                waiting = true;
-                continue;
-            }
-            if retry.stale {
-                return Change::Due(Action::ReadService {
+            self.change(agenda, Target::Service(service.name.clone()), |retry| {
+                Some(Action::WriteService(ServiceWrite {
                     name: service.name.clone(),
-                });
-            }
-            return Change::Due(Action::WriteService(ServiceWrite {
-                name: service.name.clone(),
-                base: service.version,
-                active: active.map(str::to_owned),
-                // A strip by somebody who no longer leads must not lower what a leader wrote.
-                term: service.term.map_or(term, |written| written.max(term)),
-                // The annotations are right and the key is not: nothing derives it here. Where the
-                // fencing policies are on as well, they refuse a write of the annotations alone.
-                with_selector: annotated || retry.underived != (retry.refusals % 2 == 1),
-            }));
-        }
-        if waiting {
-            Change::Waiting
-        } else {
-            Change::None
-        }
+                    base: service.version,
+                    active: active.map(str::to_owned),
+                    // A strip by somebody who no longer leads must not lower what a leader wrote.
+                    term: service.term.map_or(term, |written| written.max(term)),
+                    // The annotations are right and the key is not: nothing derives it here. Where
+                    // the fencing policies are on as well, they refuse a write of the annotations
+                    // alone.
+                    with_selector: annotated || retry.underived != (retry.refusals % 2 == 1),
+                }))
+            })
+        }))
     }
 
     /// Writes the passive role and the term on the other pods that `which` picks.
@@ -223,21 +189,9 @@ impl Elector {
         term: u64,
         which: impl Fn(&PodView) -> bool,
     ) -> Change {
-        let mut waiting = false;
         let others = self.group.pods.values();
         let others = others.filter(|pod| pod.uid != own.uid && which(pod));
-        for pod in others {
-            match self.set_role(agenda, pod, PodRole::Passive, term) {
-                Change::None => {}
-                Change::Waiting => waiting = true,
-                due @ Change::Due(_) => return due,
-            }
-        }
-        if waiting {
-            Change::Waiting
-        } else {
-            Change::None
-        }
+        Change::first(others.map(|pod| self.set_role(agenda, pod, PodRole::Passive, term)))
     }
 
     /// The write that gives `pod` this role in this term, if it has not got it.
@@ -260,26 +214,55 @@ impl Elector {
         role: Option<(PodRole, u64)>,
         own_label: bool,
     ) -> Change {
-        let retry = self.group.retry(&Target::Pod(pod.uid.clone()));
-        if !agenda.reached(retry.not_before()) {
-            return Change::Waiting;
-        }
-        let (name, uid) = (pod.name.clone(), pod.uid.clone());
-        Change::Due(if retry.stale {
-            Action::ReadPod { name, uid }
-        } else {
-            Action::WritePod(PodWrite {
-                name,
-                uid,
+        self.change(agenda, Target::Pod(pod.uid.clone()), |_| {
+            Some(Action::WritePod(PodWrite {
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
                 base: pod.version,
                 role,
                 own_label,
-            })
+            }))
         })
+    }
+
+    /// The next step to a change of an object: if it is not known what became of the last write, it
+    /// is read before it is written.
+    fn change(
+        &self,
+        agenda: &mut Agenda,
+        target: Target,
+        write: impl FnOnce(Retry) -> Option<Action>,
+    ) -> Change {
+        let retry = self.group.retry(&target);
+        if !agenda.reached(retry.not_before()) {
+            return Change::Waiting;
+        }
+        let action = match target {
+            _ if !retry.stale => write(retry),
+            Target::Service(name) => Some(Action::ReadService { name }),
+            Target::Pod(uid) => self.group.pods.get(&uid).map(|pod| Action::ReadPod {
+                name: pod.name.clone(),
+                uid,
+            }),
+        };
+        action.map_or(Change::None, Change::Due)
     }
 }
 
 impl Change {
+    /// The first that is due; if none is, whether any waits.
+    fn first(changes: impl Iterator<Item = Self>) -> Self {
+        let mut none_due = Self::None;
+        for change in changes {
+            match change {
+                Self::None => {}
+                Self::Waiting => none_due = Self::Waiting,
+                Self::Due(_) => return change,
+            }
+        }
+        none_due
+    }
+
     fn due(self) -> Option<Action> {
         match self {
             Self::Due(action) => Some(action),
