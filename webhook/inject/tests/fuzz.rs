@@ -9,8 +9,11 @@
 
 #[path = "common/bytes.rs"]
 mod bytes;
+#[path = "common/review.rs"]
+mod review;
 
-use serde_json::{Value, json};
+use review::review;
+use serde_json::Value;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,18 +56,7 @@ fn corpus() -> Vec<Vec<u8>> {
     for case in files("testdata") {
         let pod = std::fs::read_to_string(case.join("pod.yaml")).unwrap();
         let pod: Value = serde_saphyr::from_str(&pod).unwrap();
-        let review = json!({
-            "apiVersion": "admission.k8s.io/v1",
-            "kind": "AdmissionReview",
-            "request": {
-                "uid": "u1",
-                "kind": {"group": "", "version": "v1", "kind": "Pod"},
-                "namespace": "shop",
-                "operation": "CREATE",
-                "object": pod,
-            },
-        });
-        bodies.push(review.to_string().into_bytes());
+        bodies.push(review(&pod).to_string().into_bytes());
     }
     bodies
 }

@@ -1,9 +1,12 @@
 //! What golden and property tests share.
 
+mod review;
+
 use ::common::contract::SIDECAR_PORT;
 use inject::review::{Resource, Review};
 use inject::{Decision, Injection, RequestInfo, Settings, decide};
-use serde_json::{Value, json};
+use review::review;
+use serde_json::Value;
 
 /// The creation of a pod.
 pub(crate) fn request() -> RequestInfo<'static> {
@@ -26,17 +29,7 @@ pub(crate) fn settings() -> Settings {
 /// What becomes of a pod; the same whether it is looked at whole or as the webhook reads it.
 pub(crate) fn decided(pod: &Value) -> Decision {
     let decision = decide(pod, &request(), &settings());
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "u1",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "namespace": "shop",
-            "operation": "CREATE",
-            "object": pod,
-        },
-    });
+    let review = review(pod);
     if let Ok(review) = Review::parse(review.to_string().as_bytes(), Resource::Pod) {
         let sifted = decide(&review.object, &review.info(), &settings());
         assert_eq!(sifted, decision, "{pod}");
