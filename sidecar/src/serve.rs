@@ -22,7 +22,10 @@ const ACCEPT_RETRY_MS: u64 = 100;
 
 /// The port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("listen on port {port}, which another container of the pod may use")]
+#[error(
+    "listen on port {port}, which another container of the pod may use, or with hostNetwork another \
+     pod of this node: keep pods of one group on nodes of their own by anti-affinity"
+)]
 pub struct ListenError {
     port: u16,
     #[source]
