@@ -281,6 +281,44 @@ fn a_label_is_written_again_within_seconds_whatever_the_server_asks_for() {
     assert!((2_500..=3_500).contains(&again_ms), "{again_ms}");
 }
 
+/// c2: the answer to a write is lost, and no watch shows what became of it.
+#[test]
+fn what_became_of_a_write_is_read_before_the_next_one() {
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let mut edited = bench.elector.group.pods["uid-a"].clone();
+    edited.version = Version(50);
+    edited.role = RoleLabel::Other;
+    bench.step(1_000, Input::PodSeen(edited.clone()));
+    assert_eq!(bench.pod_write().role, Some((PodRole::Active, 1)));
+    bench.fail(1_010, Failure::Lost);
+    let (name, uid) = ("a".to_owned(), "uid-a".to_owned());
+    let asked = |bench: &Bench| bench.last.request.as_ref().map(|it| it.action.clone());
+    assert_eq!(asked(&bench), Some(Action::ReadPod { name, uid }));
+    edited.version = Version(51);
+    edited.role = RoleLabel::Active;
+    bench.step(1_020, Input::Done(bench.id(), Outcome::Pod(edited)));
+    assert_eq!(asked(&bench), None, "it was done");
+
+    let name = "web".to_owned();
+    let service = ServiceView {
+        name: name.clone(),
+        version: Version(60),
+        active: None,
+        term: None,
+        selected: None,
+        has_selector: true,
+    };
+    bench.step(2_000, Input::ServiceSeen(service.clone()));
+    bench.fail(2_010, Failure::Lost);
+    assert_eq!(asked(&bench), Some(Action::ReadService { name }));
+    let read = Outcome::Service(Some(service));
+    bench.step(2_020, Input::Done(bench.id(), read));
+    assert!(
+        matches!(asked(&bench), Some(Action::WriteService(_))),
+        "it was not"
+    );
+}
+
 /// c24: a rollout deletes the pods of the old revision one after the other.
 #[test]
 fn a_handover_passes_over_pods_that_the_rollout_will_delete() {
