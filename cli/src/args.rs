@@ -100,8 +100,8 @@ pub(crate) struct InjectArgs {
     /// Format of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
     pub(crate) output: Data,
-    /// Image of the sidecar; by default that of the chart
-    #[arg(long, value_name = "IMAGE")]
+    /// Image of the sidecar, as the chart would be told; needed for --mode full
+    #[arg(long, value_name = "IMAGE", required_if_eq("mode", "full"))]
     pub(crate) sidecar_image: Option<String>,
     /// When it is pulled
     #[arg(long, value_name = "POLICY", default_value = "IfNotPresent",

@@ -17,10 +17,10 @@ const NAMESPACE: &str = "default";
 /// How the sidecar's image is pulled where nobody says.
 const PULL_POLICY: &str = "IfNotPresent";
 
-/// Settings with an image, or with the one of the chart.
+/// Settings with an image, or with one that is not looked at.
 fn settings(image: Option<&str>, pull_policy: &str) -> Settings {
     let version = env!("CARGO_PKG_VERSION");
-    let usual = || format!("docker.io/active-passive/sidecar:{version}");
+    let usual = || format!("registry.invalid/active-passive/sidecar:{version}");
     Settings {
         image: image.map_or_else(usual, str::to_owned),
         image_pull_policy: pull_policy.to_owned(),

@@ -71,7 +71,19 @@ fn the_annotation_is_one_change() {
 #[test]
 fn everything_is_written_and_taken_back() {
     let path = file("full", WEB);
-    let printed = run("inject", &path, &["--mode", "full", "--namespace", "shop"]).unwrap();
+    let printed = run(
+        "inject",
+        &path,
+        &[
+            "--mode",
+            "full",
+            "--sidecar-image",
+            "s:1",
+            "--namespace",
+            "shop",
+        ],
+    )
+    .unwrap();
     for part in [
         "# The shop's web server.",
         "name: web # also the group",
@@ -84,7 +96,11 @@ fn everything_is_written_and_taken_back() {
     }
     let again = file("fuller", &printed);
     assert_eq!(
-        run("inject", &again, &["--mode", "full", "--check"]),
+        run(
+            "inject",
+            &again,
+            &["--mode", "full", "--sidecar-image", "s:1", "--check"]
+        ),
         Ok(String::new())
     );
     let back = run("uninject", &again, &[]).unwrap();
