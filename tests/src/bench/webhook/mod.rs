@@ -20,7 +20,7 @@ use crate::observe::process;
 use crate::progress;
 use crate::scene::SYSTEM_NAMESPACE;
 use client::Sent;
-use programs::{Programs, Running};
+use programs::{Compiled, Programs, Running};
 use record::{Load, Memory, Results, Run, Server, Start};
 use reviews::Review;
 
@@ -51,21 +51,22 @@ const REST: Duration = Duration::from_secs(10);
 /// # Errors
 /// If a server does not start, or does not answer well.
 pub(super) async fn run(runs: Option<usize>) -> Result<()> {
+    let compiled = Compiled::new().await?;
     let options = ClusterOptions {
         nodes: 1,
         ..ClusterOptions::default()
     };
     let cluster = Cluster::start(options).await?;
-    let measured = measure(&cluster, runs.unwrap_or(RUNS)).await;
+    let measured = measure(&cluster, compiled, runs.unwrap_or(RUNS)).await;
     cluster.stop()?;
     files::write(WEBHOOK, &measured?)
 }
 
-async fn measure(cluster: &Cluster, runs: usize) -> Result<Results> {
+async fn measure(cluster: &Cluster, compiled: Compiled, runs: usize) -> Result<Results> {
     for namespace in [SYSTEM_NAMESPACE, NAMESPACE] {
         cluster.kubectl(&["create", "namespace", namespace]).await?;
     }
-    let programs = Programs::compile(cluster).await?;
+    let programs = Programs::new(cluster, compiled)?;
     let mut memory = Vec::new();
     let mut servers = Vec::new();
     for server in Server::ALL {
@@ -85,9 +86,10 @@ async fn measure(cluster: &Cluster, runs: usize) -> Result<Results> {
         }
     }
     let elsewhere_us = (busy_us()? - used_us(&servers)?).saturating_sub(before_us);
+    let elapsed = began.elapsed();
     drop(servers);
     let measured = Machine::of(cluster).await?;
-    let all_us = began.elapsed().as_micros() * measured.cores as u128;
+    let cores = u32::try_from(measured.cores).unwrap_or(u32::MAX);
     let mut starts = Vec::new();
     for server in Server::ALL {
         let mut answer_us = Vec::new();
@@ -98,12 +100,16 @@ async fn measure(cluster: &Cluster, runs: usize) -> Result<Results> {
     }
     Ok(Results {
         measured,
-        elsewhere_percent: u64::try_from(u128::from(elsewhere_us) * 100 / all_us.max(1))
-            .unwrap_or(100),
+        elsewhere_percent: percent(elsewhere_us, elapsed * cores),
         loads,
         memory,
         starts,
     })
+}
+
+fn percent(part_us: u64, all: Duration) -> u64 {
+    let all_us = all.as_micros().max(1);
+    u64::try_from(u128::from(part_us) * 100 / all_us).unwrap_or(u64::MAX)
 }
 
 /// CPU time of the servers.

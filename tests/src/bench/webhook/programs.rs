@@ -30,32 +30,53 @@ const CERTIFICATE: [&str; 3] = [AUTHORITY, "tls.crt", "tls.key"];
 const START_DEADLINE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
-/// The programs, and what they need.
-pub(super) struct Programs<'a> {
-    cluster: &'a Cluster,
+/// The programs as files.
+pub(super) struct Compiled {
     ours: PathBuf,
     floor: PathBuf,
     clients: PathBuf,
+}
+
+impl Compiled {
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// If a compiler is missing or fails.
+    pub(super) async fn new() -> Result<Self> {
+        Ok(Self {
+            ours: images::program(Kind::Webhook).await?,
+            floor: images::compile_go(FLOOR, "floor").await?,
+            clients: images::compile_go(CLIENTS, "reviews").await?,
+        })
+    }
+}
+
+/// The programs, and what they need.
+pub(super) struct Programs<'a> {
+    cluster: &'a Cluster,
+    compiled: Compiled,
     folder: PathBuf,
 }
 
 impl<'a> Programs<'a> {
-    /// Compiles them, and forgets the certificate of an earlier cluster.
+    /// Writes down what clients ask, and forgets the certificate of an earlier cluster.
     ///
     /// # Errors
-    /// If a compiler is missing or fails.
-    pub(super) async fn compile(cluster: &'a Cluster) -> Result<Self> {
+    /// If a file cannot be written.
+    pub(super) fn new(cluster: &'a Cluster, compiled: Compiled) -> Result<Self> {
         let folder = project_root().join("target/bench");
         fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
         for name in CERTIFICATE {
             // None is left of a first run.
             let _removed = fs::remove_file(folder.join(name));
         }
+        for review in Review::ALL {
+            let file = folder.join(review.name());
+            fs::write(&file, review.request()?).doing(|| format!("write {}", file.display()))?;
+        }
         Ok(Self {
             cluster,
-            ours: images::program(Kind::Webhook).await?,
-            floor: images::compile_go(FLOOR, "floor").await?,
-            clients: images::compile_go(CLIENTS, "reviews").await?,
+            compiled,
             folder,
         })
     }
@@ -109,24 +130,19 @@ impl<'a> Programs<'a> {
     /// # Errors
     /// If they do not start.
     pub(super) fn clients(&self, address: &str, review: Review, count: usize) -> Result<Clients> {
-        let request = self.file(review.name());
-        if !request.exists() {
-            let request_bytes = review.request()?;
-            fs::write(&request, request_bytes).doing(|| format!("write {}", request.display()))?;
-        }
         let asked = Asked {
-            program: &self.clients,
+            program: &self.compiled.clients,
             address,
             name: &format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc"),
             authority: &self.file(AUTHORITY),
-            request: &request,
+            request: &self.file(review.name()),
         };
         Clients::start(&asked, count)
     }
 
     /// The webhook by its defaults, but for the ports: other programs of this machine may have them.
     fn webhook(&self, address: SocketAddr) -> Result<std::process::Command> {
-        let mut command = std::process::Command::new(&self.ours);
+        let mut command = std::process::Command::new(&self.compiled.ours);
         command
             .env("KUBECONFIG", self.cluster.kubeconfig())
             .args([
@@ -141,7 +157,7 @@ impl<'a> Programs<'a> {
     }
 
     fn floor(&self, address: SocketAddr) -> std::process::Command {
-        let mut command = std::process::Command::new(&self.floor);
+        let mut command = std::process::Command::new(&self.compiled.floor);
         command
             .arg(address.to_string())
             .arg(self.file("tls.crt"))
