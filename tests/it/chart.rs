@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use common::contract;
+
 use crate::deploy::{helm, rendered, rendered_with_hooks, template};
 use crate::tidy::root;
 
@@ -124,6 +126,11 @@ fn monitoring_is_there_when_it_is_asked_for() {
             "{kind}"
         );
     }
+    let ports = text
+        .matches(&format!("- port: {}\n", contract::CONTAINER))
+        .count();
+    assert_eq!(ports, 1, "the sidecar's port is named like its container");
+    assert!(text.contains("- port: metrics\n") && text.contains("- name: metrics\n"));
     // Alerts of groups read what only the PodMonitor brings.
     let webhook_only = rendered(&helm, &MONITORING[2..]);
     assert!(webhook_only.contains("ActivePassiveWebhookAbsent"));
