@@ -34,6 +34,16 @@ pub(super) enum Deed {
     Terminate,
 }
 
+impl Deed {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Freeze => "freeze",
+            Self::Terminate => "delete the pod of",
+        }
+    }
+}
+
 const DEEDS: [(u64, Deed); 3] = [(30, Deed::Kill), (50, Deed::Freeze), (20, Deed::Terminate)];
 
 /// To whom it is done.
@@ -43,6 +53,16 @@ enum Whom {
     /// All of the holder's kind, so that the other kind gets its chance.
     HoldersKind,
     Anyone,
+}
+
+impl Whom {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Holder => "the holder",
+            Self::HoldersKind => "all of the holder's kind",
+            Self::Anyone => "anyone",
+        }
+    }
 }
 
 const WHOM: [(u64, Whom); 3] = [
@@ -78,7 +98,8 @@ pub(super) async fn perform(cluster: &Cluster, mut chance: Chance, end_ms: u64) 
             return Ok(done);
         }
         let names: Vec<&str> = victims.iter().map(|victim| victim.pod.as_str()).collect();
-        progress::line(&format!("{deed:?} {whom:?}: {}", names.join(", ")));
+        let (what, whom) = (deed.words(), whom.words());
+        progress::line(&format!("{what} {whom}: {}", names.join(", ")));
         match deed {
             Deed::Kill => kill(cluster, &victims, &mut done).await?,
             Deed::Freeze => freeze(cluster, &victims, frozen_ms, &mut done).await?,

@@ -135,7 +135,7 @@ pub(super) const EVENTS: [Event; 15] = [
     ),
     event(
         "api-stopped",
-        (Deed::StopApi, Variant::Default, SHORT),
+        (Deed::StopApi, Variant::Default, LONG),
         "the API server is killed, and started 30 s later",
         "no sidecar says that it leads 15 s (LD) after the kill; one leads 3 s after the start",
     ),
