@@ -274,7 +274,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
     key(
         RETRY_PERIOD,
         "2/15 of lease-duration",
-        "Time until the first retry of a failed renewal; later ones back off.",
+        "Time until a renewal that failed is tried again; one without an answer is repeated sooner.",
     ),
     key(ROLE_LABEL, ROLE, "Key of the label that carries the role."),
     key(

@@ -21,9 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// What the API server is.
-const VERSION_PATH: &str = "/version";
-
 /// Sends the elector's requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -116,14 +113,14 @@ impl Api {
         }
     }
 
-    /// Opens a connection that the next request then finds: by asking for something that is small,
-    /// and that everybody may read. What the answer is does not matter.
+    /// Opens a connection that the next request then finds: by reading the Lease, which is small and
+    /// always allowed. What the answer is does not matter.
     pub(crate) fn connect(&self) -> impl Future<Output = ()> + Send + use<> {
         let api = self.clone();
         async move {
             let limit = Duration::from_millis(api.config.params.attempt_ms_max());
-            let answer = timeout(limit, api.send("connect", Method::GET, VERSION_PATH, None)).await;
-            drop(answer);
+            let path = api.lease_path();
+            drop(timeout(limit, api.send("connect", Method::GET, &path, None)).await);
         }
     }
 
