@@ -1,6 +1,7 @@
 //! The command line. Flags are kubectl's where kubectl has them.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use common::duration::parse_ms;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Uninject(UninjectArgs),
     /// Say what becomes of the pods of manifests, or of a pod that runs, and why
     Explain(ExplainArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completion(CompletionArgs),
 }
 
 /// How much of an injection is written into a manifest.
@@ -169,6 +172,13 @@ pub(crate) struct HistoryArgs {
 pub(crate) struct GroupArgs {
     /// The group
     pub(crate) group: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
 }
 
 /// Formats of groups.

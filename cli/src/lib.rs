@@ -14,6 +14,7 @@
 
 mod age;
 mod args;
+mod completion;
 mod connect;
 mod doubts;
 mod exit;
@@ -71,6 +72,7 @@ fn execute(args: &Args) -> Result<String, Failure> {
         Command::Inject(args) => inject::inject(namespace, args),
         Command::Uninject(args) => inject::uninject(args),
         Command::Explain(args) if args.pod.is_none() => inject::explain(namespace, args),
+        Command::Completion(args) => Ok(completion::run(args)),
         command => ask(args, command),
     }
 }
@@ -97,7 +99,7 @@ fn ask(args: &Args, command: &Command) -> Result<String, Failure> {
                 let name = args.pod.as_deref().unwrap_or_default();
                 inject::explain_pod(&cluster, name).await
             }
-            Command::Inject(_) | Command::Uninject(_) => Ok(String::new()),
+            Command::Inject(_) | Command::Uninject(_) | Command::Completion(_) => Ok(String::new()),
         }
     })
 }
