@@ -37,7 +37,7 @@ async fn attempts_end(context: &Context<'_>) -> Result<()> {
         "{} ended otherwise: {wrong:#?}",
         wrong.len()
     );
-    Ok(())
+    cast.dismiss(context).await
 }
 
 /// Sends the request of an attempt; some take a look first.

@@ -76,6 +76,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         trespass::rights(),
         trespass::everybody_else(),
         trespass::new_services(),
+        trespass::neighbour(),
     ];
     chapters.into_iter().flatten().collect()
 }

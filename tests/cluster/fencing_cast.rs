@@ -16,6 +16,8 @@ use tests::cluster::images::Kind;
 
 use crate::context::{Context, eventually};
 
+/// How long the webhook may take to be reached, milliseconds.
+const MADE_MS: u64 = 10_000;
 /// How long the webhook and the API server may take to give an account its rights, milliseconds.
 const RIGHTS_MS: u64 = 10_000;
 /// Groups of people: one may edit the namespace, the other is the chart's default exception.
@@ -23,6 +25,9 @@ const DEVELOPERS: &str = "developers";
 const MASTERS: &str = "system:masters";
 /// Account of a controller that applies what is in a repository, and of the pod that it runs in.
 const GITOPS: &str = "gitops";
+/// A namespace that is called like an account of a group, and an account in it.
+const NEIGHBOURHOOD: &str = "active-passive-group-web";
+const NEIGHBOUR: &str = "neighbour";
 
 /// Whose rights a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +42,8 @@ pub(crate) enum Who {
     Unbound,
     /// A controller in a pod of its own that may change everything in the namespace.
     GitOps,
+    /// An account of [`NEIGHBOURHOOD`] that may edit the namespace, and runs in no pod.
+    Neighbour,
     /// A person who may edit the namespace.
     Developer,
     /// A person of `system:masters`.
@@ -55,7 +62,12 @@ impl Cast {
     /// Makes the pods, accounts and Services in the namespace of the test.
     pub(crate) async fn gather(context: &Context<'_>) -> Result<Self> {
         let namespace = context.namespace.clone();
-        context.apply(&objects(&namespace)).await?;
+        // Nodes may not know the way to the webhook yet.
+        eventually("pods and Services are made", MADE_MS, async || {
+            let made = context.apply(&objects(&namespace)).await;
+            Ok(made.map_err(|error| format!("{error:#}")))
+        })
+        .await?;
         let mut cast = Self {
             namespace,
             uids: BTreeMap::new(),
@@ -76,10 +88,11 @@ impl Cast {
             cast.uids.insert(name.to_owned(), uid);
         }
         let kube = context.cluster.kube();
-        let unbound = token(context, "active-passive-group-web", None).await?;
+        let unbound = token(&context.api(), "active-passive-group-web", None).await?;
         let unbound = kube.with_token("unbound", &unbound).await?;
         let people = &mut cast.people;
         people.insert(Who::Unbound, unbound);
+        people.insert(Who::Neighbour, neighbour(context).await?);
         people.insert(Who::Developer, developer(context).await?);
         people.insert(Who::Admin, kube.with_user("administrator", MASTERS).await?);
         may(context, "active-passive-group-web", "services", "patch").await?;
@@ -91,6 +104,13 @@ impl Cast {
         )
         .await?;
         Ok(cast)
+    }
+
+    /// Takes away what is outside the namespace of the test.
+    pub(crate) async fn dismiss(self, context: &Context<'_>) -> Result<()> {
+        let delete = ["delete", "namespace", NEIGHBOURHOOD, "--wait=false"];
+        context.cluster.kubectl(&delete).await?;
+        Ok(())
     }
 
     /// uid of a pod.
@@ -126,6 +146,23 @@ pub(crate) async fn developer(context: &Context<'_>) -> Result<Kube> {
     Ok(kube.with_user("developer", DEVELOPERS).await?)
 }
 
+/// An account of another namespace that may edit the namespace of the test.
+async fn neighbour(context: &Context<'_>) -> Result<Kube> {
+    let cluster = context.cluster;
+    cluster
+        .kubectl(&["create", "namespace", NEIGHBOURHOOD])
+        .await?;
+    let account = ["create", "serviceaccount", NEIGHBOUR, "-n", NEIGHBOURHOOD];
+    cluster.kubectl(&account).await?;
+    let account = format!("--serviceaccount={NEIGHBOURHOOD}:{NEIGHBOUR}");
+    let edit = "--clusterrole=edit";
+    let binding = ["create", "rolebinding", NEIGHBOUR, edit, &account];
+    context.kubectl(&binding).await?;
+    let accounts = Api::namespaced(cluster.client(), NEIGHBOURHOOD);
+    let token = token(&accounts, NEIGHBOUR, None).await?;
+    Ok(cluster.kube().with_token(NEIGHBOUR, &token).await?)
+}
+
 /// A controller in a pod of its own that may change everything in the namespace of the test.
 pub(crate) async fn gitops(context: &Context<'_>) -> Result<Kube> {
     let items = gitops_objects(&context.namespace);
@@ -140,13 +177,13 @@ async fn holder_of(context: &Context<'_>, pod: &Pod) -> Result<Kube> {
     let spec = pod.spec.as_ref().context("the pod has no spec")?;
     let account = spec.service_account_name.as_deref();
     let account = account.context("the pod has no account")?;
-    let token = token(context, account, Some(pod)).await?;
+    let token = token(&context.api(), account, Some(pod)).await?;
     let kube = context.cluster.kube();
     Ok(kube.with_token(&pod.name_any(), &token).await?)
 }
 
 /// A token of an account, bound to a pod like those that kubelets mount.
-async fn token(context: &Context<'_>, account: &str, pod: Option<&Pod>) -> Result<String> {
+async fn token(accounts: &Api<ServiceAccount>, account: &str, pod: Option<&Pod>) -> Result<String> {
     let bound_object_ref = pod.map(|pod| BoundObjectReference {
         api_version: Some("v1".into()),
         kind: Some("Pod".into()),
@@ -160,7 +197,6 @@ async fn token(context: &Context<'_>, account: &str, pod: Option<&Pod>) -> Resul
         },
         ..TokenRequest::default()
     };
-    let accounts: Api<ServiceAccount> = context.api();
     let post = PostParams::default();
     let answer = accounts.create_token_request(account, &post, &request);
     Ok(answer.await?.status.context("no token was given")?.token)

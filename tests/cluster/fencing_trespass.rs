@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fencing_attempts::Act::{Create, Delete, Patch, Replace, Role, Route};
 use crate::fencing_attempts::End::{Done, Forbidden, Points, Refused};
 use crate::fencing_attempts::{Attempt, OTHER_GROUP, annotations, attempt, labels};
-use crate::fencing_cast::Who::{Admin, Developer, GitOps, One, Outsider, Two, Unbound};
+use crate::fencing_cast::Who::{Admin, Developer, GitOps, Neighbour, One, Outsider, Two, Unbound};
 use crate::fencing_cast::service;
 
 const NOTHING_ELSE: &str = "a sidecar may change the active pod and the term of this Service";
@@ -235,13 +235,16 @@ pub(crate) fn more_of_services() -> Vec<Attempt> {
     ]
 }
 
-pub(crate) fn rights() -> Vec<Attempt> {
-    let deadline = json!({"spec": {"activeDeadlineSeconds": 1}});
-    let lock = json!({
+fn lock(name: &str) -> Value {
+    json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": "lock-of-others"},
-    });
+        "metadata": {"name": name},
+    })
+}
+
+pub(crate) fn rights() -> Vec<Attempt> {
+    let deadline = json!({"spec": {"activeDeadlineSeconds": 1}});
     let own_lease = Refused("a sidecar writes only the Lease of its own election group");
     let pod = json!({
         "apiVersion": "v1",
@@ -253,7 +256,7 @@ pub(crate) fn rights() -> Vec<Attempt> {
         attempt(
             "a lock of another program is made",
             One,
-            Create("leases", lock),
+            Create("leases", lock("lock-of-others")),
             own_lease,
         ),
         attempt(
@@ -409,6 +412,53 @@ pub(crate) fn new_services() -> Vec<Attempt> {
             GitOps,
             Create("services", open),
             Points(""),
+        ),
+    ]
+}
+
+/// Whose namespace only is called like an account of a group is nobody special.
+pub(crate) fn neighbour() -> Vec<Attempt> {
+    let team = || labels(json!({"team": "b"}));
+    let affinity = json!({"spec": {"sessionAffinity": "None"}});
+    vec![
+        attempt(
+            "a neighbour labels a pod of the group",
+            Neighbour,
+            Patch("pods/two", team()),
+            Done,
+        ),
+        attempt(
+            "a neighbour labels a pod outside every group",
+            Neighbour,
+            Patch("pods/plain", team()),
+            Done,
+        ),
+        attempt(
+            "a neighbour edits the Service",
+            Neighbour,
+            Patch("services/web", affinity),
+            Points("two"),
+        ),
+        attempt(
+            "a neighbour makes a lock of its own",
+            Neighbour,
+            Create("leases", lock("lock-of-neighbours")),
+            Done,
+        ),
+        attempt(
+            "a neighbour takes a lock of its own",
+            Neighbour,
+            Patch(
+                "leases/lock-of-neighbours",
+                json!({"spec": {"holderIdentity": "x"}}),
+            ),
+            Done,
+        ),
+        attempt(
+            "a neighbour takes active pod and term away",
+            Neighbour,
+            Replace,
+            Points("two"),
         ),
     ]
 }

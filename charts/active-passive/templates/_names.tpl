@@ -93,6 +93,11 @@ Webhook
 !request.userInfo.groups.exists(g, g in {{ .Values.fencing.exemptGroups | toJson | replace "\"" "'" }})
 {{- end }}
 
+{{/* CEL: the writer is the account of a group. Its namespace may be called like one. */}}
+{{- define "active-passive.isGroupAccount" -}}
+request.userInfo.username.matches('^system:serviceaccount:[^:]+:active-passive-group-')
+{{- end }}
+
 {{/* Binding of a fencing policy. Takes a list: the root, the policy's name. */}}
 {{- define "active-passive.fencingBinding" -}}
 {{- $root := index . 0 -}}
