@@ -4,6 +4,7 @@ use crate::cause::Causes;
 use crate::client::{self, JSON, MERGE_PATCH, NoAnswer, Reply};
 use crate::clock::wall_time;
 use crate::config::Config;
+use crate::doubt::Doubt;
 use crate::lease::{self, LastLease, Lease};
 use crate::metrics::Metrics;
 use crate::object::{self, Unreadable};
@@ -29,6 +30,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     refusals: Arc<Refusals>,
     ways: Arc<PodWays>,
+    doubt: Arc<Doubt>,
 }
 
 /// How a request ended.
@@ -71,7 +73,12 @@ impl From<Lease> for Answer {
 }
 
 impl Api {
-    pub(crate) fn new(client: Client, config: Arc<Config>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        config: Arc<Config>,
+        metrics: Arc<Metrics>,
+        doubt: Arc<Doubt>,
+    ) -> Self {
         let refusals = Arc::new(Refusals::default());
         Self {
             client,
@@ -79,6 +86,7 @@ impl Api {
             metrics,
             refusals,
             ways: Arc::default(),
+            doubt,
         }
     }
 
@@ -234,8 +242,11 @@ impl Api {
             Failed::Status(reply) => reply,
         };
         let failure = failure(reply.status, reply.retry_after_ms);
-        if failure == Failure::Refused {
+        if matches!(failure, Failure::Forbidden | Failure::Refused) {
             self.refusals.tell(name, reply, &self.config);
+        }
+        if failure == Failure::Forbidden && name.ends_with("_service") {
+            self.doubt.raise();
         }
         failure
     }
@@ -290,6 +301,7 @@ fn failure(status: StatusCode, retry_after_ms: u64) -> Failure {
         409 => Failure::Conflict,
         // 401 lasts until the token file has been read again; 408 was not carried out.
         401 | 408 | 429 | 500..=599 => Failure::Unavailable { retry_after_ms },
+        403 => Failure::Forbidden,
         400..=499 => Failure::Refused,
         // Not an API server's answer to any of our requests.
         _ => Failure::Lost,
@@ -319,7 +331,8 @@ mod tests {
         };
         check(409, Failure::Conflict);
         check(404, Failure::NotFound);
-        for code in [400, 403, 422] {
+        check(403, Failure::Forbidden);
+        for code in [400, 422] {
             check(code, Failure::Refused);
         }
         for code in [401, 429, 500, 503, 504] {

@@ -19,6 +19,7 @@ mod clock;
 mod config;
 mod contact;
 mod credentials;
+mod doubt;
 mod drain;
 mod driver;
 mod events;
@@ -55,6 +56,7 @@ pub use serve::ListenError;
 
 use api::Api;
 use contact::Contact;
+use doubt::Doubt;
 use driver::{Driver, Reach};
 use election::Elector;
 use events::{Delivery, Outbox};
@@ -145,12 +147,18 @@ pub async fn run(
     readers.spawn(delivery.run(events));
     let facts = Facts::default();
     let contact = Arc::new(Contact::default());
-    let news = watch_all(&config, &clients.election, &metrics, &contact, &facts);
+    let doubt = Arc::new(Doubt::default());
+    let watched = (
+        TheLease(config.clone()),
+        GroupPods::new(config.clone(), facts.clone()),
+        GroupServices::new(config.clone(), facts.clone(), doubt.clone()),
+    );
+    let news = watch_all(watched, &clients.election, &metrics, &contact);
     let driver = Driver {
         elector: Elector::new(config.params.clone()),
         clock,
         story: Story::new(config.clone(), facts, metrics.clone(), outbox),
-        api: Api::new(clients.election, config, metrics),
+        api: Api::new(clients.election, config, metrics, doubt),
         publisher,
         last_cycle,
         last_lease: LastLease::default(),
@@ -169,37 +177,18 @@ pub async fn run(
 }
 
 fn watch_all(
-    config: &Arc<Config>,
+    (lease, pods, services): (TheLease, GroupPods, GroupServices),
     client: &kube::Client,
     metrics: &Arc<Metrics>,
     contact: &Arc<Contact>,
-    facts: &Facts,
 ) -> mpsc::Receiver<watched::News> {
     let (sender, news) = mpsc::channel(NEWS_MAX);
     let (client, metrics, contact) = (|| client.clone(), || metrics.clone(), || contact.clone());
-    let lease = Watch::new(
-        client(),
-        TheLease(config.clone()),
-        metrics(),
-        contact(),
-        sender.clone(),
-    );
+    let lease = Watch::new(client(), lease, metrics(), contact(), sender.clone());
     tokio::spawn(lease.run());
-    let pods = Watch::new(
-        client(),
-        GroupPods::new(config.clone(), facts.clone()),
-        metrics(),
-        contact(),
-        sender.clone(),
-    );
+    let pods = Watch::new(client(), pods, metrics(), contact(), sender.clone());
     tokio::spawn(pods.run());
-    let services = Watch::new(
-        client(),
-        GroupServices::new(config.clone(), facts.clone()),
-        metrics(),
-        contact(),
-        sender,
-    );
+    let services = Watch::new(client(), services, metrics(), contact(), sender);
     tokio::spawn(services.run());
     news
 }

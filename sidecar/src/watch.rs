@@ -68,6 +68,8 @@ pub(crate) struct Watch<W> {
     heard: bool,
     /// People were told that it fails.
     troubled: bool,
+    /// When it was last listed because of a doubt.
+    doubted: Option<Instant>,
 }
 
 /// Why a list or watch ended.
@@ -85,6 +87,8 @@ enum Ended {
     Overtaken,
     #[error("the API server has forgotten the place")]
     Expired,
+    #[error("a write was forbidden")]
+    Doubted,
     #[error("status {}: {}", .0.status.as_u16(), .0.message())]
     Status(Reply),
     #[error("error event: {0}")]
@@ -128,6 +132,7 @@ impl<W: Watched> Watch<W> {
             page_objects: PAGE_OBJECTS,
             heard: false,
             troubled: false,
+            doubted: None,
         }
     }
 
@@ -147,6 +152,11 @@ impl<W: Watched> Watch<W> {
                     self.caller.note();
                     continue;
                 }
+                Ended::Doubted => {
+                    // What it shows may be all that it will ever show: a list says.
+                    (self.place, self.doubted) = (None, Some(Instant::now()));
+                    continue;
+                }
                 Ended::Unheard => return,
                 // The usual end after some minutes.
                 Ended::Over | Ended::Silent if self.heard => continue,
@@ -161,10 +171,13 @@ impl<W: Watched> Watch<W> {
                 self.place = None;
             }
             if forbidden(&ended)
-                && let Some(news) = self.watched.barred()
-                && self.send(news).await.is_err()
+                && let Some(news) = W::FORBIDDEN
             {
-                return;
+                // Once the right is back, a list says so, whether or not anything has changed.
+                self.place = None;
+                if self.send(News::Input(news)).await.is_err() {
+                    return;
+                }
             }
             self.tell(&ended, failures);
             let wait = Duration::from_millis(self.wait_ms(&ended, failures));
@@ -300,9 +313,10 @@ impl<W: Watched> Watch<W> {
         let mut body = response.into_body();
         let mut lines = Lines::default();
         loop {
-            let frame = within(SILENCE_MS_MAX, body.frame())
-                .await
-                .ok_or(Ended::Silent)?;
+            let frame = tokio::select! {
+                frame = within(SILENCE_MS_MAX, body.frame()) => frame.ok_or(Ended::Silent)?,
+                () = self.watched.doubted(self.doubted) => return Err(Ended::Doubted),
+            };
             let frame = frame
                 .ok_or(Ended::Over)?
                 .map_err(|error| Ended::Broken(Box::new(error)))?;

@@ -2,6 +2,7 @@
 
 use crate::api::{leases_path, pods_path, services_path};
 use crate::config::Config;
+use crate::doubt::Doubt;
 use crate::facts::Facts;
 use crate::lease::Lease;
 use crate::object::{self, Reading, Unreadable};
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// News from a watch.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) trait Watched: Send + Sync + 'static {
     /// Whether everybody has the right to read these. Where it comes only with an annotated
     /// Service, its absence is nothing to complain about.
     const ALWAYS_ALLOWED: bool;
+    /// What it means that there is no right to read these; `None`: nothing but trouble.
+    const FORBIDDEN: Option<Input> = None;
 
     /// The settings.
     fn config(&self) -> &Config;
@@ -50,12 +54,12 @@ pub(crate) trait Watched: Send + Sync + 'static {
     fn listed(&mut self, objects: Vec<Self::Object>, version: Version) -> Result<News, Unreadable>;
     /// An object was added or changed. `None`: nothing that matters.
     fn changed(&mut self, object: Self::Object) -> Result<Option<News>, Unreadable>;
+    /// Resolves once there is doubt whether these may still be watched; see [`Doubt`].
+    fn doubted(&self, _last: Option<Instant>) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
     /// An object is gone, as of `version`.
     fn gone(&mut self, object: Self::Object, version: Version) -> Option<News>;
-    /// There is no right to see these.
-    fn barred(&mut self) -> Option<News> {
-        None
-    }
 }
 
 /// The group's Lease.
@@ -154,14 +158,16 @@ pub(crate) struct GroupServices {
     facts: Facts,
     /// Names of those of the group, to see when one is no longer.
     known: BTreeSet<String>,
+    doubt: Arc<Doubt>,
 }
 
 impl GroupServices {
-    pub(crate) fn new(config: Arc<Config>, facts: Facts) -> Self {
+    pub(crate) fn new(config: Arc<Config>, facts: Facts, doubt: Arc<Doubt>) -> Self {
         Self {
             config,
             facts,
             known: BTreeSet::new(),
+            doubt,
         }
     }
 }
@@ -170,6 +176,7 @@ impl Watched for GroupServices {
     type Object = Service;
     const RESOURCE: &'static str = "services";
     const ALWAYS_ALLOWED: bool = false;
+    const FORBIDDEN: Option<Input> = Some(Input::ServicesForbidden);
 
     fn config(&self) -> &Config {
         &self.config
@@ -223,11 +230,8 @@ impl Watched for GroupServices {
         )))
     }
 
-    /// The right comes with the first annotated Service: until then the group has none.
-    fn barred(&mut self) -> Option<News> {
-        self.facts.list_services([]);
-        self.known.clear();
-        Some(News::Input(Input::ServicesListed(Vec::new())))
+    async fn doubted(&self, last: Option<Instant>) {
+        self.doubt.raised(last).await;
     }
 }
 

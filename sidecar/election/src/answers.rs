@@ -155,7 +155,13 @@ impl Elector {
                 let retry_ms = retry_ms.min(self.params.renewal_ms_max(true) * 9 / 10);
                 backoff.failed(sent_at, retry_ms, retry_ms, jitter);
             }
-            Failure::Lost | Failure::Refused => backoff.failed(now, retry_ms, retry_ms_max, jitter),
+            Failure::Lost | Failure::Forbidden | Failure::Refused => {
+                backoff.failed(now, retry_ms, retry_ms_max, jitter);
+            }
+        }
+        if failure == Failure::Forbidden {
+            // No right that this pod has is known yet: that of Services says nothing.
+            self.group.doubt_forbidden(now);
         }
     }
 

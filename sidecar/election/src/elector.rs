@@ -85,6 +85,9 @@ impl Elector {
         let mut agenda = Agenda::until(now, now + self.params.lease_duration_ms);
         if let Some(tenure) = self.tenure {
             agenda.at(tenure.valid_until);
+            if let Some(at) = self.group.services_end() {
+                agenda.at(at);
+            }
         }
         let mut request = None;
         if let Some(in_flight) = &self.in_flight {
@@ -193,6 +196,10 @@ impl Elector {
             self.tenure = None;
             self.lost = true;
         }
+        match self.leading(now) {
+            Some(_) => self.group.end_services(now),
+            None => self.group.doubt_forbidden(now),
+        }
         // No answer in time is an answer; one that comes later carries an old number.
         if self
             .in_flight
@@ -223,6 +230,7 @@ impl Elector {
             Input::ServicesListed(services) => self.group.list_services(services),
             Input::ServiceSeen(service) => self.group.see_service(service, Source::Watch),
             Input::ServiceGone(name, version) => self.group.see_service_gone(&name, version),
+            Input::ServicesForbidden => self.group.forbid_services(now),
             Input::Done(id, outcome) => {
                 if self
                     .in_flight

@@ -16,6 +16,11 @@ const BURST_MAX: u32 = 5;
 /// Writes to one object further apart than this do not count as a burst, milliseconds.
 const BURST_GAP_MS: u64 = 10_000;
 
+/// How long a leader must have been refused the Services for them to be out of its hands,
+/// milliseconds. An API server that has just started refuses for a while what it will grant; a right
+/// that was taken away on purpose must not hold the role up for ever.
+const FORBIDDEN_MS_MAX: u64 = 30_000;
+
 /// An object that the leader writes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Target {
@@ -47,6 +52,8 @@ pub(crate) struct Group {
     pub(crate) pods_listed: bool,
     pub(crate) services: BTreeMap<String, ServiceView>,
     pub(crate) services_listed: bool,
+    /// Since when there has been no right to see the Services that are known, as far as that counts.
+    forbidden_since: Option<Mono>,
     /// See [`Self::has_traces`]. Stays: the pod that carried them may be gone before its leader.
     traces: bool,
     retries: BTreeMap<Target, Retry>,
@@ -91,9 +98,38 @@ impl Group {
             self.see_service(service, Source::Watch);
         }
         self.services_listed = true;
+        self.forbidden_since = None;
+    }
+
+    /// There is no right to see Services. It comes with the first one that is annotated: where none
+    /// is known, there is none. Those that are known may still point somewhere.
+    pub(crate) fn forbid_services(&mut self, now: Mono) {
+        if self.services.is_empty() {
+            self.services_listed = true;
+        } else {
+            self.forbidden_since.get_or_insert(now);
+        }
+    }
+
+    /// What was refused so far does not count: this pod does not lead, or was refused everything.
+    pub(crate) fn doubt_forbidden(&mut self, now: Mono) {
+        self.forbidden_since = self.forbidden_since.map(|_| now);
+    }
+
+    /// When the Services that are forbidden are out of a leader's hands.
+    pub(crate) fn services_end(&self) -> Option<Mono> {
+        self.forbidden_since.map(|since| since + FORBIDDEN_MS_MAX)
+    }
+
+    /// Leaves the Services alone that a leader has been refused for long.
+    pub(crate) fn end_services(&mut self, now: Mono) {
+        if self.services_end().is_some_and(|end| now >= end) {
+            self.list_services(Vec::new());
+        }
     }
 
     pub(crate) fn see_service(&mut self, service: ServiceView, source: Source) {
+        self.forbidden_since = None;
         let known = self.services.get(&service.name).map(|known| known.version);
         let target = Target::Service(service.name.clone());
         if self.is_news(target.clone(), known, service.version, source) {
@@ -238,7 +274,11 @@ impl Group {
     ) {
         let retry = self.retries.entry(target.clone()).or_default();
         retry.stale = true;
-        retry.refusals += u32::from(failure == Failure::Refused);
+        retry.refusals += match (failure, target) {
+            (Failure::Refused, _) | (Failure::Forbidden, Target::Pod(_)) => 1,
+            // A right that is missing says nothing about what derives the selector key.
+            _ => 0,
+        };
         let first_time = retry.backoff.failures() == 0;
         match failure {
             // Somebody wrote first, or the answer was lost: look at it at once.
@@ -250,7 +290,11 @@ impl Group {
                     .backoff
                     .failed(now, first_ms, WRITE_RETRY_MS_MAX, jitter);
             }
-            Failure::Conflict | Failure::Lost | Failure::Refused | Failure::NotFound => {
+            Failure::Conflict
+            | Failure::Lost
+            | Failure::Forbidden
+            | Failure::Refused
+            | Failure::NotFound => {
                 retry
                     .backoff
                     .failed(now, WRITE_RETRY_MS, WRITE_RETRY_MS_MAX, jitter);

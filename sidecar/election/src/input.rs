@@ -26,6 +26,8 @@ pub enum Input {
     /// The Service of this name is gone, or is no longer annotated with the group, as of this
     /// version.
     ServiceGone(String, Version),
+    /// There is no right to see the Services, as of now. Lists say when it is back.
+    ServicesForbidden,
     /// A request has ended.
     Done(RequestId, Outcome),
     /// SIGTERM: with a native sidecar, the app has exited.
@@ -54,7 +56,9 @@ pub enum Failure {
     Conflict,
     /// 404: the pod or Service (or, for a write, the Lease) is gone. Not applied.
     NotFound,
-    /// 403 or 422: by rights or by a fencing policy. Not applied.
+    /// 403: the right is missing. Not applied.
+    Forbidden,
+    /// 422 and the like: by a fencing policy, or another rule on what is written. Not applied.
     Refused,
     /// 429 or a 5xx that was answered: try later. Not applied, as far as is known.
     Unavailable {

@@ -193,7 +193,7 @@ fn start_with(server: Server) -> Running {
         elector: Elector::new(config.params.clone()),
         clock: Clock::tokio(),
         story: Story::new(config.clone(), facts, Arc::clone(&metrics), outbox),
-        api: Api::new(client, config, metrics),
+        api: Api::new(client, config, metrics, Arc::default()),
         publisher,
         last_cycle: app.last_cycle.clone(),
         last_lease: LastLease::default(),

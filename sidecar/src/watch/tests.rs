@@ -1,6 +1,8 @@
+mod services;
+
 use super::*;
 use crate::facts::Facts;
-use crate::watched::{GroupPods, GroupServices, TheLease};
+use crate::watched::{GroupPods, TheLease};
 use bytes::Bytes;
 use election::{Input, Version};
 use futures_util::stream;
@@ -373,67 +375,6 @@ async fn an_absent_lease_is_told_with_the_version_of_the_list() {
     };
     assert_eq!(view.record.holder.as_deref(), Some("web-1_u-1"));
     assert_eq!(scene.input().await, Input::LeaseAbsent(Version(20)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_services_of_the_group_are_told_about_and_when_they_leave_it() {
-    let service = |name: &str, version: u64, group: &str| {
-        json!({"metadata": {
-            "name": name, "resourceVersion": version.to_string(),
-            "annotations": {common::contract::GROUP: group},
-        }})
-    };
-    let forbidden = json!({"message": "services is forbidden"});
-    let mut scene = scene(
-        GroupServices::new(config(), Facts::default()),
-        vec![
-            answer("services?limit=64", 403, &forbidden),
-            answer("services?limit=64", 403, &forbidden),
-            answer(
-                "services?limit=64",
-                200,
-                &list(10, &[service("web", 5, "web"), service("db", 6, "db")]),
-            ),
-            events(
-                "watch=true",
-                &[
-                    event("MODIFIED", service("db", 11, "db")),
-                    event("MODIFIED", service("web", 12, "other")),
-                    event("DELETED", service("db", 13, "db")),
-                    event("ADDED", service("new", 14, "web")),
-                ],
-            ),
-        ],
-    );
-    let began = Instant::now();
-    for _ in 0..2 {
-        let none = scene.input().await;
-        assert_eq!(
-            none,
-            Input::ServicesListed(Vec::new()),
-            "as far as is allowed"
-        );
-    }
-    let Input::ServicesListed(services) = scene.input().await else {
-        panic!("no list")
-    };
-    assert_eq!(
-        services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
-        ["web"]
-    );
-    assert!(
-        began.elapsed() >= Duration::from_secs(4),
-        "a missing right is asked for patiently"
-    );
-    let gone = scene.input().await;
-    assert!(
-        matches!(&gone, Input::ServiceGone(name, _) if name == "web"),
-        "{gone:?}"
-    );
-    let Input::ServiceSeen(view) = scene.input().await else {
-        panic!("no Service")
-    };
-    assert_eq!(view.name, "new");
 }
 
 impl Scene {

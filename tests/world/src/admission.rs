@@ -3,6 +3,7 @@
 
 use super::objects::{Pod, Service};
 use common::contract::NO_POD;
+use common::contract::default::LEASE_DURATION_MS_MAX;
 use common::ids::Identity;
 use election::{Record, RoleLabel, TERM_MAX};
 
@@ -66,7 +67,7 @@ pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
 }
 
 /// The policy of the Lease: a pod writes itself in, or hands on what it holds; every acquisition
-/// is a new term.
+/// is a new term; what no elector could write after it is refused.
 pub(super) fn lease_passes(caller: &Identity, before: Option<&Record>, after: &Record) -> bool {
     let caller = caller.to_string();
     let before_holder = before
@@ -75,7 +76,9 @@ pub(super) fn lease_passes(caller: &Identity, before: Option<&Record>, after: &R
     let after_holder = after.holder.as_deref().unwrap_or_default();
     let before_term = before.map_or(-1, |record| i128::from(record.term));
     let after_term = i128::from(after.term);
-    (before_holder == caller || after_holder == caller)
+    let bounded = after.term <= TERM_MAX && after.duration_ms <= LEASE_DURATION_MS_MAX;
+    bounded
+        && (before_holder == caller || after_holder == caller)
         && (after_term > before_term
             || after_term == before_term
                 && (after_holder == before_holder || after_holder.is_empty()))

@@ -104,7 +104,7 @@ impl World {
             .is_some_and(|pod| is_active(pod) && !pod.by_hand);
         let routed = self
             .routed_services()
-            .any(|service| points_at(service, uid));
+            .any(|service| points_at(service, uid) && !host.barred_at(self.now_us));
         if labelled && (exclusive || kind == LeaseWriteKind::Release) {
             self.violate(
                 "I3",
@@ -167,7 +167,8 @@ impl World {
         let other = self.api.pods().find(others).map(Pod::uid);
         let elsewhere = |service: &&Service| {
             let selected = service.view.selected.as_deref();
-            let known = self.hosts[id].answers_for(&service.view.name);
+            let host = &self.hosts[id];
+            let known = host.answers_for(&service.view.name) && !host.barred_at(self.now_us);
             known && selected.is_some_and(|to| to != uid && self.api.pod(to).is_some())
         };
         let service = self

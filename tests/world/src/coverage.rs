@@ -157,6 +157,8 @@ met! {
     ServiceFought,
     /// A Service that was there joined the group.
     ServiceJoined,
+    /// There was no right to see Services.
+    ServicesForbidden,
     /// The role was frozen.
     Paused,
     /// A switchover was asked for.

@@ -76,6 +76,8 @@ pub enum Operation {
     EditOwnLabel(Target),
     /// Someone edits a Service.
     EditService(ServiceEdit),
+    /// Nobody has the right to see or write Services, and their watches end.
+    ForbidServices { for_ms: u64 },
     /// The role is frozen by annotation.
     Pause { for_ms: u64 },
     /// A switchover is asked for: to one pod, or to any.

@@ -11,6 +11,10 @@ use std::collections::{BTreeSet, VecDeque};
 /// loop that nothing slows down would send thousands.
 pub(super) const REQUESTS_MAX: usize = 200;
 
+/// How long a leader is forbidden to see Services until they are out of its hands, by the fastest
+/// clock, microseconds.
+const BARRED_US: u64 = 29 * SECOND;
+
 /// A pod of the world, from creation to the end of the run.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -45,6 +49,8 @@ pub(super) struct Host {
     pub(super) standing: Option<Standing>,
     /// The Services that its watch shows; `None` before the first list.
     pub(super) services: Option<BTreeSet<String>>,
+    /// When it may take Services that it is forbidden to see for none, microseconds.
+    pub(super) barred_from_us: Option<u64>,
     /// When it sent its last requests, microseconds.
     pub(super) lately: VecDeque<u64>,
     /// When it last sent a renewal, and as which incarnation.
@@ -96,6 +102,7 @@ impl Host {
             told_to_end: false,
             standing: None,
             services: None,
+            barred_from_us: None,
             lately: VecDeque::new(),
             renewed: None,
             eligible: false,
@@ -175,9 +182,15 @@ impl Host {
     }
 
     /// Notes which Services a piece of news shows.
-    pub(super) fn note_services(&mut self, news: &Input) {
+    pub(super) fn note_services(&mut self, news: &Input, now_us: u64) {
         match news {
+            Input::ServicesForbidden => {
+                let none = self.services.as_ref().is_none_or(BTreeSet::is_empty);
+                let from_us = if none { now_us } else { now_us + BARRED_US };
+                self.barred_from_us.get_or_insert(from_us);
+            }
             Input::ServicesListed(services) => {
+                self.barred_from_us = None;
                 self.services = Some(services.iter().map(|it| it.name.clone()).collect());
             }
             Input::ServiceSeen(service) => {
@@ -191,6 +204,23 @@ impl Host {
             }
             _ => {}
         }
+    }
+
+    /// Only what is forbidden to a leader counts as out of its hands.
+    pub(super) fn note_barred(&mut self, now_us: u64) {
+        let leads = self.standing.is_some_and(|standing| standing.role.leads());
+        if let Some(from_us) = &mut self.barred_from_us
+            && *from_us > now_us
+            && !leads
+        {
+            *from_us = now_us + BARRED_US;
+        }
+    }
+
+    /// Whether Services are out of its hands: it never was shown any, or has been forbidden to see
+    /// them for long.
+    pub(super) fn barred_at(&self, now_us: u64) -> bool {
+        self.barred_from_us.is_some_and(|from_us| now_us >= from_us)
     }
 
     /// Whether it could know that there is a Service of this name: it has asked, and was told.
@@ -212,6 +242,7 @@ impl Host {
         self.frozen_until_us = 0;
         self.incarnation += 1;
         self.services = None;
+        self.barred_from_us = None;
         self.streams.iter_mut().for_each(Stream::break_off);
     }
 }

@@ -57,6 +57,7 @@ impl Display for Told<'_> {
             Input::ServiceGone(name, version) => {
                 write!(f, "watch: service {name} is gone, v{}", version.0)
             }
+            Input::ServicesForbidden => write!(f, "watch: services are forbidden"),
             Input::Done(id, outcome) => write!(f, "#{}: {}", id.0, Answered(outcome)),
             Input::Terminate => write!(f, "SIGTERM"),
         }

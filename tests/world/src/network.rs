@@ -197,6 +197,9 @@ impl World {
                     None,
                 )
             }
+            _ if self.forbids(&flight.request.action) => {
+                (Outcome::Failed(Failure::Forbidden), None)
+            }
             Fate::Answered | Fate::AnswerLost | Fate::DoneButFailed => {
                 self.api.answer(&caller, &flight.request.action)
             }

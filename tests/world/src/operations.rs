@@ -59,6 +59,7 @@ impl World {
             Operation::Pause { for_ms } => self.pause(*for_ms),
             Operation::Switchover(target) => self.switchover(*target),
             Operation::EditService(edit) => self.edit_service(*edit),
+            Operation::ForbidServices { for_ms } => self.forbid_services(*for_ms),
             Operation::Weather {
                 target,
                 weather,
@@ -319,7 +320,7 @@ impl World {
         }
     }
 
-    fn break_watch(&mut self, id: HostId, kind: Kind, until_us: u64) {
+    pub(super) fn break_watch(&mut self, id: HostId, kind: Kind, until_us: u64) {
         let at_us = until_us + self.random.between(1, 1_500) * MS;
         self.fault(at_us + 10 * MS);
         let stream = self.hosts[id].stream(kind);

@@ -3,14 +3,18 @@
 use super::admission::Term;
 use super::clock::MS;
 use super::coverage::Met;
-use super::event::Event;
+use super::event::{Event, HostId};
 use super::faults::{Operation, ServiceEdit, Target};
+use super::watch::Kind;
 use super::world::World;
+use election::{Action, Input};
 
 /// The Service that is edited.
 const NAME: &str = "web-0";
 /// A Service that is not annotated from the beginning.
 const LATE: &str = "web-late";
+/// How long a sidecar waits before it asks again for a right that it has not got, milliseconds.
+const FORBIDDEN_MS: (u64, u64) = (1_500, 30_000);
 
 impl World {
     /// Does one edit.
@@ -75,6 +79,38 @@ impl World {
             }
         };
         self.publish(change);
+    }
+
+    /// The right to see and write Services is taken away, or an API server that has just started does
+    /// not know of it yet.
+    pub(super) fn forbid_services(&mut self, for_ms: u64) {
+        self.mark("forbid services", Met::ServicesForbidden, None);
+        let until_us = self.now_us + for_ms * MS;
+        self.services_forbidden_until_us = self.services_forbidden_until_us.max(until_us);
+        self.fault(until_us);
+        for id in 0..self.hosts.len() {
+            self.break_watch(id, Kind::Services, self.now_us);
+        }
+    }
+
+    /// Whether there is no right to do this.
+    pub(super) fn forbids(&self, action: &Action) -> bool {
+        let service = matches!(action, Action::ReadService { .. } | Action::WriteService(_));
+        service && self.now_us < self.services_forbidden_until_us
+    }
+
+    /// Whether there is no right to watch these; then the watch is told, and begins anew some time.
+    pub(super) fn refuse_watch(&mut self, id: HostId, kind: Kind) -> bool {
+        if kind != Kind::Services || self.now_us >= self.services_forbidden_until_us {
+            return false;
+        }
+        self.queue_news(id, kind, Input::ServicesForbidden);
+        let (least_ms, most_ms) = FORBIDDEN_MS;
+        let again_us = self.now_us + self.random.between(least_ms, most_ms) * MS;
+        self.fault(again_us);
+        let epoch = self.hosts[id].stream(kind).epoch;
+        self.queue.push(again_us, Event::Relist(id, kind, epoch));
+        true
     }
 
     fn point_service(&mut self, target: Target) {

@@ -9,12 +9,13 @@ use super::random::Random;
 use super::scenario::{Plan, Scenario, Settings};
 
 /// The scenarios of this module.
-pub(super) const ALL: [Scenario; 5] = [
+pub(super) const ALL: [Scenario; 6] = [
     Scenario::new("storm", |random| plan(random, operation)),
     Scenario::new("tempest", |random| plan_of(random, operation, 3, 16)),
     Scenario::new("restored", restored),
     Scenario::new("foreigner", foreigner),
     Scenario::new("flickering-service", flickering_service),
+    Scenario::new("forbidden", forbidden),
 ];
 
 fn operation(random: &mut Random, settings: &Settings) -> Operation {
@@ -71,6 +72,20 @@ fn flickering_service(random: &mut Random) -> Plan {
         burst.push((random.between(0, within_ms), flicker));
     }
     plan.bursts.push(burst);
+    plan
+}
+
+/// The right to see Services is missing for a while, while anything happens.
+fn forbidden(random: &mut Random) -> Plan {
+    let mut plan = plan(random, operation);
+    plan.settings.services = plan.settings.services.max(1);
+    for burst in &mut plan.bursts {
+        let longest_ms = random.pick(&[1_000, 20_000, 90_000]);
+        let forbid = Operation::ForbidServices {
+            for_ms: random.between(10, longest_ms),
+        };
+        burst.push((random.between(0, 10_000), forbid));
+    }
     plan
 }
 

@@ -13,8 +13,8 @@ use std::thread;
 const VIOLATIONS_MAX: usize = 50;
 
 /// The random scenarios, and the part of a hundred fresh runs that each has.
-pub const SHARES: [(&str, u64); 8] = [
-    ("chaos", 20),
+pub const SHARES: [(&str, u64); 9] = [
+    ("chaos", 15),
     ("storm", 20),
     ("tempest", 15),
     ("everyday", 15),
@@ -22,6 +22,7 @@ pub const SHARES: [(&str, u64); 8] = [
     ("foreigner", 5),
     ("slow-then-silent", 10),
     ("flickering-service", 5),
+    ("forbidden", 5),
 ];
 
 /// What many runs have met.

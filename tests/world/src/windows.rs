@@ -16,6 +16,10 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("restart-exclusive", |_| restart_exclusive()),
     Scenario::new("paused-delete", |_| paused_delete()),
     Scenario::new("foreigner-takes", |_| foreigner_takes()),
+    Scenario::new("services-forbidden", |_| services_forbidden(100, 25_000)),
+    Scenario::new("services-taken-away", |_| {
+        services_forbidden(40_000, 600_000)
+    }),
 ];
 
 fn script(handover: Handover, operations: Vec<(u64, Operation)>) -> Plan {
@@ -131,6 +135,15 @@ fn restart_exclusive() -> Plan {
         down_ms: 2_000,
     };
     script(Exclusive, vec![(0, restart)])
+}
+
+/// The right to see and write Services is missing, and the leader's node dies.
+fn services_forbidden(crash_after_ms: u64, for_ms: u64) -> Plan {
+    let operations = vec![
+        (0, Operation::ForbidServices { for_ms }),
+        (crash_after_ms, Operation::CrashNode(Target::Leader)),
+    ];
+    script(Exclusive, operations)
 }
 
 /// The leader of a paused group is deleted: it keeps the role to its end, and nobody follows.

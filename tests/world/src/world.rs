@@ -37,6 +37,8 @@ pub struct World {
     /// Weather of one pod or of all, and when it ends.
     pub(super) weather: Vec<(u64, Option<HostId>, Weather)>,
     pub(super) outage_until_us: u64,
+    /// Nobody has a right on Services before this.
+    pub(super) services_forbidden_until_us: u64,
     pub(super) lose_next: Option<(LeaseWriteKind, bool)>,
     /// Requests of this name, so many, that have a mishap.
     pub(super) trip: Option<(&'static str, Mishap, u64)>,
@@ -113,6 +115,7 @@ impl World {
             bursts: plan.bursts,
             weather: Vec::new(),
             outage_until_us: 0,
+            services_forbidden_until_us: 0,
             lose_next: None,
             trip: None,
             foreigner: None,
@@ -305,7 +308,7 @@ impl World {
     }
 
     /// Puts something at the end of a stream.
-    fn queue_news(&mut self, id: HostId, kind: Kind, input: Input) {
+    pub(super) fn queue_news(&mut self, id: HostId, kind: Kind, input: Input) {
         let late_ms = self.weather_of(id).watch_late_ms;
         let mut delay_us = self.random.between(300, 8 * MS);
         if late_ms > 0 && self.random.chance(300) {
@@ -338,7 +341,10 @@ impl World {
             self.queue.push(at_us, Event::Relist(id, kind, epoch));
             return;
         }
-        host.stream(kind).open = true;
+        if self.refuse_watch(id, kind) {
+            return;
+        }
+        self.hosts[id].stream(kind).open = true;
         let input = watch::list(&self.api, kind);
         self.queue_news(id, kind, input);
     }
@@ -405,7 +411,7 @@ impl World {
         }
         if let Some(input) = host.stream(kind).queue.pop_front() {
             self.note_order(id, kind, &input);
-            self.hosts[id].note_services(&input);
+            self.hosts[id].note_services(&input, self.now_us);
             self.step(id, input);
         }
     }
@@ -447,6 +453,7 @@ impl World {
             format_args!("{} -> {}", host.identity.uid, log::Asked(&step, now)),
         );
         let before = host.standing.replace(step.standing);
+        host.note_barred(now_us);
         host.wake += 1;
         host.restless = if step.wake_at <= now {
             host.restless + 1

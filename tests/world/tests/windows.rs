@@ -1,7 +1,7 @@
 //! Narrow windows: what happens there is known, and no invariant is violated.
 
 use crate::check::{check, mark};
-use world::SECOND;
+use world::{Run, SECOND};
 
 #[test]
 fn a_write_of_a_leader_of_before_that_comes_late_changes_no_service() {
@@ -17,6 +17,37 @@ fn an_exclusive_leader_hands_nothing_on_while_its_label_may_be_on() {
         assert_eq!(run.moves_after(at_us), 1);
         assert_eq!(run.most_active(), 1);
     });
+}
+
+/// An API server that has just started answers 403 to what it will grant.
+#[test]
+fn an_exclusive_successor_waits_for_services_that_it_is_forbidden_to_see_for_a_while() {
+    check("services-forbidden", |run| {
+        let (at_us, pod) = mark(run, "crash node");
+        let active_us = became_active_us(run, at_us, pod);
+        let routed_us = run.routed_us(at_us, pod).expect("the Service follows");
+        assert!(active_us > 24 * SECOND, "{active_us}");
+        assert!(routed_us < 27 * SECOND, "{routed_us}");
+    });
+}
+
+/// After an uninstall, say.
+#[test]
+fn a_right_that_was_taken_away_holds_an_exclusive_role_up_for_half_a_minute() {
+    check("services-taken-away", |run| {
+        let (at_us, pod) = mark(run, "crash node");
+        let active_us = became_active_us(run, at_us, pod);
+        assert!(active_us < 47 * SECOND, "{active_us}");
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
+/// How long after `from_us` a pod other than `pod` was the only active one.
+fn became_active_us(run: &Run, from_us: u64, pod: Option<&str>) -> u64 {
+    let only_another = |pods: &[String]| pods.len() == 1 && pods.first().map(String::as_str) != pod;
+    let mut later = run.active.iter().filter(|(at_us, _)| *at_us >= from_us);
+    let active = later.find(|(_, pods)| only_another(pods));
+    active.expect("another pod becomes active").0 - from_us
 }
 
 #[test]
