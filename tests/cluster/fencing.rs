@@ -66,17 +66,12 @@ async fn perform(cast: &Cast, attempt: &Attempt) -> Result<kube::Result<Value>> 
                 contract::TERM: term,
             }}}),
         ),
-        Act::NewLease(holder) => (
-            Method::POST,
-            "leases".to_owned(),
-            json!({
-                "apiVersion": "coordination.k8s.io/v1",
-                "kind": "Lease",
-                "metadata": {"name": "web", "labels": {contract::LEASE: "true"}},
-                "spec": {"holderIdentity": cast.identity(holder), "leaseTransitions": 1},
-            }),
-        ),
-        Act::Lease(..) | Act::BareLease | Act::Replace => {
+        Act::NewLease(holder, patch) => {
+            let mut lease = new_lease(&cast.identity(holder));
+            json_patch::merge(&mut lease, patch);
+            (Method::POST, "leases".to_owned(), lease)
+        }
+        Act::Lease(..) | Act::MergedLease(_) | Act::Replace => {
             let (path, object) = changed(cast, &client, &attempt.act).await?;
             (Method::PUT, path, object)
         }
@@ -86,6 +81,16 @@ async fn perform(cast: &Cast, attempt: &Attempt) -> Result<kube::Result<Value>> 
     };
     let request = request(&cast.namespace, method, &path, &body)?;
     Ok(client.request(request).await)
+}
+
+/// The Lease as its first leader makes it.
+fn new_lease(holder: &str) -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "web", "labels": {contract::LEASE: "true"}},
+        "spec": {"holderIdentity": holder, "leaseTransitions": 1},
+    })
 }
 
 /// What is there, as the attempt wants it to be.
@@ -108,7 +113,7 @@ async fn changed(cast: &Cast, client: &kube::Client, act: &Act) -> Result<(Strin
             object["spec"]["holderIdentity"] = json!(identity);
             object["spec"]["leaseTransitions"] = json!(term);
         }
-        Act::BareLease => drop(remove(&mut object, "/metadata/labels", contract::LEASE)),
+        Act::MergedLease(patch) => json_patch::merge(&mut object, patch),
         _ => {
             remove(&mut object, "/spec/selector", contract::POD)?;
             remove(&mut object, "/metadata/annotations", contract::ACTIVE)?;

@@ -1,12 +1,13 @@
 //! What is tried on the objects of a group under fencing, in this order, and how each must end.
 //!
 //! The story of two pods, `one` and `two`: the first leads in term 1, hands over, wakes up in a term
-//! that is over, and comes back in a later one. Between its chapters everybody tries what is not theirs.
+//! that is over, and comes back in a later one. Between its chapters everybody tries what is not
+//! theirs.
 
 use serde_json::{Value, json};
 
 use crate::fencing_cast::Who::{self, Admin, One, Outsider, Two};
-use crate::fencing_trespass as trespass;
+use crate::{fencing_stolen as stolen, fencing_trespass as trespass};
 
 /// One attempt.
 pub(crate) struct Attempt {
@@ -28,12 +29,12 @@ pub(crate) enum Act {
     OwnLabel(&'static str),
     /// Writes the active pod and the term of Service `web`.
     Route(&'static str, &'static str),
-    /// Makes the Lease with this holder, in term 1.
-    NewLease(&'static str),
+    /// Makes the Lease with this holder, in term 1, and with this merged into it.
+    NewLease(&'static str, Value),
     /// Reads the Lease and writes it with this holder and term.
     Lease(&'static str, u64),
-    /// Reads the Lease and writes it without its label.
-    BareLease,
+    /// Reads the Lease and writes it with this merged into it: accounts of groups may not patch it.
+    MergedLease(Value),
     /// Writes Service `web` as it is without all that is ours, as `kubectl replace` does.
     Replace,
     /// A merge patch of what is at this path.
@@ -56,7 +57,7 @@ pub(crate) enum End {
     Forbidden,
 }
 
-use Act::{BareLease, Lease, NewLease, OwnLabel, Patch, Role, Route};
+use Act::{Lease, MergedLease, NewLease, OwnLabel, Patch, Role, Route};
 use End::{Done, Points, Refused};
 
 /// Part of what several policies say.
@@ -65,18 +66,22 @@ pub(crate) const OTHER_GROUP: &str = "election group";
 /// All of them, in the order in which they are made.
 pub(crate) fn attempts() -> Vec<Attempt> {
     let chapters = [
+        stolen::before_the_lease(),
         first_term(),
         trespass::pods_of_others(),
         trespass::what_a_pod_is(),
         trespass::services(),
         trespass::more_of_services(),
+        stolen::the_lease(),
         handover(),
         woken_leader(),
         strange_terms(),
         trespass::rights(),
         trespass::everybody_else(),
         trespass::new_services(),
+        stolen::what_people_wrote(),
         trespass::neighbour(),
+        stolen::last_term(),
     ];
     chapters.into_iter().flatten().collect()
 }
@@ -93,7 +98,7 @@ pub(crate) fn labels(labels: Value) -> Value {
     json!({"metadata": {"labels": labels}})
 }
 
-fn term(term: &str) -> Value {
+pub(crate) fn term(term: &str) -> Value {
     annotations(json!({"active-passive.dev/term": term}))
 }
 
@@ -103,19 +108,19 @@ fn first_term() -> Vec<Attempt> {
         attempt(
             "an outsider makes the Lease",
             Outsider,
-            NewLease("outsider"),
+            NewLease("outsider", json!({})),
             Refused(OTHER_GROUP),
         ),
         attempt(
             "a pod makes the Lease for another",
             One,
-            NewLease("two"),
+            NewLease("two", json!({})),
             itself,
         ),
         attempt(
             "a pod makes the Lease for itself",
             One,
-            NewLease("one"),
+            NewLease("one", json!({})),
             Done,
         ),
         attempt(
@@ -246,7 +251,7 @@ fn woken_leader() -> Vec<Attempt> {
         attempt(
             "the label is taken off the Lease",
             Two,
-            BareLease,
+            MergedLease(labels(json!({"active-passive.dev/lease": null}))),
             Refused("the label of the Lease is kept"),
         ),
         attempt("the leader releases the Lease", Two, Lease("", 2), Done),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fencing_attempts::Act::{Create, Delete, Patch, Replace, Role, Route};
+use crate::fencing_attempts::Act::{Create, Delete, MergedLease, Patch, Replace, Role, Route};
 use crate::fencing_attempts::End::{Done, Forbidden, Points, Refused};
 use crate::fencing_attempts::{Attempt, OTHER_GROUP, annotations, attempt, labels};
 use crate::fencing_cast::Who::{Admin, Developer, GitOps, Neighbour, One, Outsider, Two, Unbound};
@@ -459,6 +459,12 @@ pub(crate) fn neighbour() -> Vec<Attempt> {
             Neighbour,
             Replace,
             Points("two"),
+        ),
+        attempt(
+            "a neighbour takes the Lease",
+            Neighbour,
+            MergedLease(json!({"spec": {"holderIdentity": "x_none", "leaseTransitions": 902}})),
+            Refused("inside a pod"),
         ),
     ]
 }

@@ -67,7 +67,7 @@ pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
 }
 
 /// The policy of the Lease: a pod writes itself in, or hands on what it holds; every acquisition
-/// is a new term; what no elector could write after it is refused.
+/// is a new term. Term and duration are no larger than an elector's can be.
 pub(super) fn lease_passes(caller: &Identity, before: Option<&Record>, after: &Record) -> bool {
     let caller = caller.to_string();
     let before_holder = before

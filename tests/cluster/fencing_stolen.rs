@@ -1,0 +1,205 @@
+//! What would outlast a stolen token of a group: attempts on its Lease.
+
+use common::contract;
+use serde_json::{Value, json};
+
+use crate::fencing_attempts::Act::{Delete, Lease, MergedLease, NewLease, Patch, Role, Route};
+use crate::fencing_attempts::End::{Done, Points, Refused};
+use crate::fencing_attempts::{Attempt, annotations, attempt, labels, term};
+use crate::fencing_cast::Who::{Admin, Developer, One, Two, Unbound};
+
+const INSIDE: &str = "inside a pod";
+const OWNERS: &str = "a sidecar never writes finalizers or owners of a Lease";
+const OTHER_KEYS: &str = "a sidecar pauses no group, and writes no label or annotation of others";
+const DURATION_S_MAX: u64 = contract::default::LEASE_DURATION_MS_MAX / 1_000;
+
+/// An owner that nobody has: the garbage collector would delete what it owns.
+fn owner() -> Value {
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "x"});
+    json!({"metadata": {"ownerReferences": [owner]}})
+}
+
+fn finalizer() -> Value {
+    json!({"metadata": {"finalizers": ["example.com/kept"]}})
+}
+
+fn paused(value: &Value) -> Value {
+    annotations(json!({"active-passive.dev/paused": value}))
+}
+
+pub(crate) fn before_the_lease() -> Vec<Attempt> {
+    let new = |name, patch, words| attempt(name, One, NewLease("one", patch), Refused(words));
+    let bare = labels(json!({"active-passive.dev/lease": null}));
+    let lasts = json!({"spec": {"leaseDurationSeconds": DURATION_S_MAX + 1}});
+    let nobody = json!({"spec": {"holderIdentity": "x_none"}});
+    vec![
+        new(
+            "the Lease is made without its label",
+            bare,
+            "is made with its label",
+        ),
+        new("the Lease is made with an owner", owner(), OWNERS),
+        new("the Lease is made with a finalizer", finalizer(), OWNERS),
+        new(
+            "the Lease is made paused",
+            paused(&json!("true")),
+            OTHER_KEYS,
+        ),
+        new(
+            "the Lease is made for longer than an hour",
+            lasts,
+            "is an hour",
+        ),
+        attempt(
+            "a token outside a pod makes the Lease",
+            Unbound,
+            NewLease("x", nobody),
+            Refused(INSIDE),
+        ),
+    ]
+}
+
+/// The leader's token, in its first term.
+pub(crate) fn the_lease() -> Vec<Attempt> {
+    let merged = |name, patch, end| attempt(name, One, MergedLease(patch), end);
+    let nobody = || json!({"spec": {"holderIdentity": "x_none", "leaseTransitions": 2}});
+    let lasts = |s: u64| json!({"spec": {"leaseDurationSeconds": s}});
+    let history = annotations(json!({"active-passive.dev/history": "[]"}));
+    let terms = json!({"spec": {"leaseTransitions": 1_000_000_000}});
+    let foreign = labels(json!({"x": ""}));
+    let tracked = annotations(json!({"x": "y"}));
+    vec![
+        attempt(
+            "a token outside a pod takes the Lease for a pod that is none",
+            Unbound,
+            MergedLease(nobody()),
+            Refused(INSIDE),
+        ),
+        attempt(
+            "a developer takes the Lease for a pod that is none",
+            Developer,
+            MergedLease(nobody()),
+            Refused(INSIDE),
+        ),
+        merged(
+            "the Lease shall last longer than an hour",
+            lasts(DURATION_S_MAX + 1),
+            Refused("is an hour"),
+        ),
+        merged("the Lease shall last an hour", lasts(DURATION_S_MAX), Done),
+        merged(
+            "the term leaves what an annotation holds",
+            terms,
+            Refused("999999999 at most"),
+        ),
+        merged(
+            "a sidecar pauses its group",
+            paused(&json!("true")),
+            Refused(OTHER_KEYS),
+        ),
+        merged(
+            "a finalizer is put on the Lease",
+            finalizer(),
+            Refused(OWNERS),
+        ),
+        merged(
+            "an empty label is put on the Lease",
+            foreign,
+            Refused(OTHER_KEYS),
+        ),
+        merged(
+            "an annotation of others is put on the Lease",
+            tracked,
+            Refused(OTHER_KEYS),
+        ),
+        merged("the leader writes the history", history, Done),
+    ]
+}
+
+/// After people have paused the group.
+pub(crate) fn what_people_wrote() -> Vec<Attempt> {
+    vec![
+        attempt(
+            "a sidecar goes on with a group that was paused",
+            One,
+            MergedLease(paused(&Value::Null)),
+            Refused(OTHER_KEYS),
+        ),
+        attempt(
+            "the leader renews while paused",
+            One,
+            Lease("one", 901),
+            Done,
+        ),
+    ]
+}
+
+/// A stolen token can use up the terms: nothing but an administrator makes them start anew, as
+/// SECURITY.md describes.
+pub(crate) fn last_term() -> Vec<Attempt> {
+    let anew =
+        annotations(json!({"active-passive.dev/active": "none", "active-passive.dev/term": "0"}));
+    let (one, two) = ("pods/one", "pods/two");
+    vec![
+        attempt(
+            "a stolen token uses up the terms",
+            One,
+            Lease("one", 999_999_999),
+            Done,
+        ),
+        attempt(
+            "nobody can take the Lease any more",
+            Two,
+            Lease("two", 999_999_999),
+            Refused("the term never falls, and rises with every acquisition"),
+        ),
+        attempt(
+            "an administrator deletes the Lease",
+            Admin,
+            Delete("leases/web"),
+            Done,
+        ),
+        attempt(
+            "an administrator lets the Service begin anew",
+            Admin,
+            Patch("services/web", anew),
+            Points("none"),
+        ),
+        attempt(
+            "an administrator takes a pod's term away",
+            Admin,
+            Patch(one, term("0")),
+            Done,
+        ),
+        attempt(
+            "an administrator takes the other's away",
+            Admin,
+            Patch(two, term("0")),
+            Done,
+        ),
+        attempt(
+            "the Lease is made again",
+            One,
+            NewLease("one", json!({})),
+            Done,
+        ),
+        attempt(
+            "the new leader labels itself",
+            One,
+            Role("one", "active", "1"),
+            Done,
+        ),
+        attempt(
+            "the new leader takes the Service",
+            One,
+            Route("one", "1"),
+            Points("one"),
+        ),
+        attempt(
+            "the garbage collector is to delete the Lease",
+            One,
+            MergedLease(owner()),
+            Refused(OWNERS),
+        ),
+    ]
+}
