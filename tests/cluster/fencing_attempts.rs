@@ -72,6 +72,8 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         trespass::what_a_pod_is(),
         trespass::services(),
         trespass::more_of_services(),
+        stolen::empty_values(),
+        stolen::empty_keys(),
         stolen::the_lease(),
         handover(),
         woken_leader(),

@@ -1,4 +1,5 @@
-//! What would outlast a stolen token of a group: attempts on its Lease.
+//! What would outlast a stolen token of a group: attempts on its Lease, and with values that look
+//! like none.
 
 use common::contract;
 use serde_json::{Value, json};
@@ -6,7 +7,8 @@ use serde_json::{Value, json};
 use crate::fencing_attempts::Act::{Delete, Lease, MergedLease, NewLease, Patch, Role, Route};
 use crate::fencing_attempts::End::{Done, Points, Refused};
 use crate::fencing_attempts::{Attempt, annotations, attempt, labels, term};
-use crate::fencing_cast::Who::{Admin, Developer, One, Two, Unbound};
+use crate::fencing_cast::Who::{Admin, Developer, GitOps, One, Two, Unbound};
+use crate::fencing_trespass::{NOTHING_ELSE, THREE_KEYS};
 
 const INSIDE: &str = "inside a pod";
 const OWNERS: &str = "a sidecar never writes finalizers or owners of a Lease";
@@ -55,6 +57,98 @@ pub(crate) fn before_the_lease() -> Vec<Attempt> {
             Unbound,
             NewLease("x", nobody),
             Refused(INSIDE),
+        ),
+    ]
+}
+
+/// "" is not the same as nothing: a selector tells the two apart.
+pub(crate) fn empty_values() -> Vec<Attempt> {
+    let (one, web) = ("pods/one/status", "services/web");
+    let empty = || json!({"x": ""});
+    let selector = json!({"spec": {"selector": empty()}});
+    let tried = |name, path, patch, words| attempt(name, One, Patch(path, patch), Refused(words));
+    vec![
+        tried(
+            "an empty label is written",
+            one,
+            labels(empty()),
+            THREE_KEYS,
+        ),
+        tried(
+            "an empty annotation is written",
+            one,
+            annotations(empty()),
+            THREE_KEYS,
+        ),
+        attempt(
+            "an administrator writes an empty label",
+            Admin,
+            Patch("pods/one", labels(json!({"y": ""}))),
+            Done,
+        ),
+        tried(
+            "an empty label is taken away",
+            one,
+            labels(json!({"y": null})),
+            THREE_KEYS,
+        ),
+        tried(
+            "a Service gets an empty annotation",
+            web,
+            annotations(empty()),
+            NOTHING_ELSE,
+        ),
+        tried(
+            "a selector gets an empty value",
+            web,
+            selector,
+            NOTHING_ELSE,
+        ),
+    ]
+}
+
+/// An empty key of the role label would hide the role from whoever judges it.
+pub(crate) fn empty_keys() -> Vec<Attempt> {
+    let two = "pods/two";
+    let key = || annotations(json!({"active-passive.dev/role-label": ""}));
+    let value = annotations(json!({"active-passive.dev/active-value": ""}));
+    let defaults = annotations(json!({
+        "active-passive.dev/role-label": null,
+        "active-passive.dev/active-value": null,
+    }));
+    let its_life = || Refused("of a pod do not change during its life");
+    let labelled = Refused("active-passive.dev/pod is written by the pod itself");
+    let label = labels(json!({"active-passive.dev/pod": ""}));
+    vec![
+        attempt(
+            "an administrator leaves key and value of the role to their defaults",
+            Admin,
+            Patch(two, defaults),
+            Done,
+        ),
+        attempt(
+            "a developer empties the key of the role label",
+            Developer,
+            Patch(two, key()),
+            Refused(INSIDE),
+        ),
+        attempt(
+            "a GitOps controller empties the key of the role label",
+            GitOps,
+            Patch(two, key()),
+            its_life(),
+        ),
+        attempt(
+            "a GitOps controller empties the active value",
+            GitOps,
+            Patch(two, value),
+            its_life(),
+        ),
+        attempt(
+            "a GitOps controller writes an empty pod label",
+            GitOps,
+            Patch(two, label),
+            labelled,
         ),
     ]
 }
@@ -116,8 +210,9 @@ pub(crate) fn the_lease() -> Vec<Attempt> {
     ]
 }
 
-/// After people have paused the group.
+/// After people have paused the group and made Services.
 pub(crate) fn what_people_wrote() -> Vec<Attempt> {
+    let active = annotations(json!({"active-passive.dev/active": ""}));
     vec![
         attempt(
             "a sidecar goes on with a group that was paused",
@@ -130,6 +225,18 @@ pub(crate) fn what_people_wrote() -> Vec<Attempt> {
             One,
             Lease("one", 901),
             Done,
+        ),
+        attempt(
+            "a GitOps controller names an empty active pod",
+            GitOps,
+            Patch("services/bare", active),
+            Refused("at its own pod only"),
+        ),
+        attempt(
+            "a GitOps controller writes an empty term",
+            GitOps,
+            Patch("services/bare", term("")),
+            Refused(""),
         ),
     ]
 }

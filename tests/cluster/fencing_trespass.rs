@@ -8,8 +8,9 @@ use crate::fencing_attempts::{Attempt, OTHER_GROUP, annotations, attempt, labels
 use crate::fencing_cast::Who::{Admin, Developer, GitOps, Neighbour, One, Outsider, Two, Unbound};
 use crate::fencing_cast::service;
 
-const NOTHING_ELSE: &str = "a sidecar may change the active pod and the term of this Service";
-const THREE_KEYS: &str = "a sidecar writes only the role label";
+pub(crate) const NOTHING_ELSE: &str =
+    "a sidecar may change the active pod and the term of this Service";
+pub(crate) const THREE_KEYS: &str = "a sidecar writes only the role label";
 
 pub(crate) fn pods_of_others() -> Vec<Attempt> {
     let by_itself = Refused("a pod becomes active by itself only");
