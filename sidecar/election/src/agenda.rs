@@ -31,6 +31,10 @@ impl Agenda {
         self.now >= at
     }
 
+    pub(crate) fn now(&self) -> Mono {
+        self.now
+    }
+
     pub(crate) fn wake_at(&self) -> Mono {
         self.wake_at
     }

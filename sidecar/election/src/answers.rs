@@ -56,7 +56,7 @@ impl Elector {
             Action::WriteService(write) => {
                 let target = Target::Service(write.name);
                 if write.with_selector && matches!(outcome, Outcome::Service(Some(_))) {
-                    self.group.note_underived(&target);
+                    self.group.note_underived(now, &target);
                 }
                 self.finish_object(now, &target, Source::Write, outcome);
             }
@@ -173,7 +173,7 @@ impl Elector {
         }
         match (outcome, target) {
             (Outcome::Pod(pod), _) => self.group.see_pod(pod, source),
-            (Outcome::Service(Some(service)), _) => self.group.see_service(service, source),
+            (Outcome::Service(Some(service)), _) => self.group.see_service(now, service, source),
             (
                 Outcome::Service(None) | Outcome::Failed(Failure::NotFound),
                 Target::Service(name),

@@ -165,7 +165,9 @@ impl Elector {
             if annotated && service.selected.as_deref() == Some(wanted) {
                 return Change::None;
             }
+            let now = agenda.now();
             self.change(agenda, Target::Service(service.name.clone()), |retry| {
+                let refused = retry.refusals % 2 == 1;
                 Some(Action::WriteService(ServiceWrite {
                     name: service.name.clone(),
                     base: service.version,
@@ -175,7 +177,7 @@ impl Elector {
                     // The annotations are right and the key is not: nothing derives it here. Where
                     // the fencing policies are on as well, they refuse a write of the annotations
                     // alone.
-                    with_selector: annotated || retry.underived != (retry.refusals % 2 == 1),
+                    with_selector: annotated || retry.is_underived(now) != refused,
                 }))
             })
         }))

@@ -227,8 +227,8 @@ impl Elector {
             }
             Input::PodSeen(pod) => self.group.see_pod(pod, Source::Watch),
             Input::PodGone(uid) => self.lose_pod(now, &uid),
-            Input::ServicesListed(services) => self.group.list_services(services),
-            Input::ServiceSeen(service) => self.group.see_service(service, Source::Watch),
+            Input::ServicesListed(services) => self.group.list_services(now, services),
+            Input::ServiceSeen(service) => self.group.see_service(now, service, Source::Watch),
             Input::ServiceGone(name, version) => self.group.see_service_gone(&name, version),
             Input::ServicesForbidden => self.group.forbid_services(now),
             Input::Done(id, outcome) => {

@@ -21,6 +21,11 @@ const BURST_GAP_MS: u64 = 10_000;
 /// that was taken away on purpose must not hold the role up for ever.
 const FORBIDDEN_MS_MAX: u64 = 30_000;
 
+/// How long it is remembered that nothing derives the selector key of a Service, milliseconds: what
+/// derives it may only have been away. Whoever writes the key owns it, and the user's next apply
+/// conflicts; whoever does not, where he must, moves traffic by two writes instead of one.
+const UNDERIVED_MS: u64 = 300_000;
+
 /// An object that the leader writes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Target {
@@ -38,9 +43,9 @@ pub(crate) struct Retry {
     pub(crate) stale: bool,
     /// Refusals in a row.
     pub(crate) refusals: u32,
-    /// Nothing derives the selector key of this Service from its annotation: it was seen to stay
-    /// behind, or had to be written. So it is until this process ends or the Service leaves.
-    pub(crate) underived: bool,
+    /// Before this, nothing derives the selector key of this Service from its annotation: it was
+    /// seen to stay behind, or had to be written.
+    underived_until: Mono,
     burst: u32,
     last_write: Mono,
 }
@@ -88,14 +93,14 @@ impl Group {
         self.forget(&Target::Pod(uid.to_owned()));
     }
 
-    pub(crate) fn list_services(&mut self, services: Vec<ServiceView>) {
+    pub(crate) fn list_services(&mut self, now: Mono, services: Vec<ServiceView>) {
         let listed: BTreeSet<_> = services.iter().map(|s| s.name.clone()).collect();
         let known: Vec<_> = self.services.keys().cloned().collect();
         for gone in known.iter().filter(|name| !listed.contains(*name)) {
             self.lose_service(gone);
         }
         for service in services {
-            self.see_service(service, Source::Watch);
+            self.see_service(now, service, Source::Watch);
         }
         self.services_listed = true;
         self.forbidden_since = None;
@@ -124,11 +129,11 @@ impl Group {
     /// Leaves the Services alone that a leader has been refused for long.
     pub(crate) fn end_services(&mut self, now: Mono) {
         if self.services_end().is_some_and(|end| now >= end) {
-            self.list_services(Vec::new());
+            self.list_services(now, Vec::new());
         }
     }
 
-    pub(crate) fn see_service(&mut self, service: ServiceView, source: Source) {
+    pub(crate) fn see_service(&mut self, now: Mono, service: ServiceView, source: Source) {
         self.forbidden_since = None;
         let known = self.services.get(&service.name).map(|known| known.version);
         let target = Target::Service(service.name.clone());
@@ -137,7 +142,7 @@ impl Group {
                 && service.active.is_some()
                 && service.active != service.selected;
             if left_behind {
-                self.note_underived(&target);
+                self.note_underived(now, &target);
             }
             self.services.insert(service.name.clone(), service);
             self.note_traces();
@@ -235,8 +240,9 @@ impl Group {
     }
 
     /// The selector key of a Service does not follow its annotation by itself.
-    pub(crate) fn note_underived(&mut self, service: &Target) {
-        self.retries.entry(service.clone()).or_default().underived = true;
+    pub(crate) fn note_underived(&mut self, now: Mono, service: &Target) {
+        let retry = self.retries.entry(service.clone()).or_default();
+        retry.underived_until = now + UNDERIVED_MS;
     }
 
     pub(crate) fn retry(&self, target: &Target) -> Retry {
@@ -311,6 +317,11 @@ impl Group {
 }
 
 impl Retry {
+    /// Whether the selector key has to be written, as far as is known.
+    pub(crate) fn is_underived(self, now: Mono) -> bool {
+        now < self.underived_until
+    }
+
     /// When the object may be written or read again.
     pub(crate) fn not_before(self) -> Mono {
         self.backoff.not_before()

@@ -340,3 +340,52 @@ fn a_handover_passes_over_pods_that_the_rollout_will_delete() {
         assert_eq!(bench.lease_write().holder, Some(holder));
     }
 }
+
+fn web_service(version: u64, active: Option<&str>, selected: Option<&str>) -> ServiceView {
+    ServiceView {
+        name: "web".to_owned(),
+        version: Version(version),
+        active: active.map(str::to_owned),
+        term: active.map(|_| 1),
+        selected: selected.map(str::to_owned),
+        has_selector: true,
+    }
+}
+
+/// Whoever writes the selector key owns it, and the user's next apply conflicts.
+#[test]
+fn the_selector_key_is_written_only_where_nothing_derived_it_lately() {
+    let with_selector = |bench: &Bench| match bench.last.request.as_ref().map(|it| &it.action) {
+        Some(Action::WriteService(write)) => write.with_selector,
+        other => panic!("no write of the Service: {other:?}"),
+    };
+    let own = Some("uid-a");
+    let mut bench = Bench::leader(Handover::Seamless, vec![pod("a"), pod("b")]);
+    let mut now_ms = 1_000;
+    bench.step(now_ms, Input::ServiceSeen(web_service(60, None, None)));
+    assert!(!with_selector(&bench));
+    for (failure, switches) in [(Failure::Forbidden, false), (Failure::Refused, true)] {
+        bench.fail(now_ms + 10, failure);
+        now_ms = bench.wake();
+        bench.step(
+            now_ms,
+            Input::Done(
+                bench.id(),
+                Outcome::Service(Some(web_service(60, None, None))),
+            ),
+        );
+        assert_eq!(with_selector(&bench), switches, "{failure:?}");
+    }
+    for (later_ms, remembered) in [(60_000, true), (310_000, false)] {
+        let done = Outcome::Service(Some(web_service(61 + now_ms, own, own)));
+        bench.step(now_ms, Input::Done(bench.id(), done));
+        let then_ms = now_ms + later_ms;
+        while now_ms < then_ms {
+            now_ms = bench.wake();
+            bench.accept(now_ms);
+        }
+        let edited = web_service(61 + now_ms, Some("none"), Some("none"));
+        bench.step(now_ms, Input::ServiceSeen(edited));
+        assert_eq!(with_selector(&bench), remembered, "after {later_ms} ms");
+    }
+}
