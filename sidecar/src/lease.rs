@@ -3,7 +3,7 @@
 use crate::clock::micro_time;
 use crate::history;
 use crate::object::{Reading, Unreadable};
-use common::contract;
+use common::contract::{self, default};
 use common::ids::Identity;
 use common::objects::Meta;
 use election::{LeaseView, LeaseWrite, LeaseWriteKind, Record, Version};
@@ -36,7 +36,9 @@ impl Lease {
                 .holder_identity
                 .filter(|holder| !holder.is_empty()),
             term: parts.spec.lease_transitions.map_or(0, u64::from),
-            duration_ms: u64::from(parts.spec.lease_duration_seconds.unwrap_or(0)) * 1_000,
+            // Whoever could write 68 years into it must not hold the group up for as long.
+            duration_ms: (u64::from(parts.spec.lease_duration_seconds.unwrap_or(0)) * 1_000)
+                .min(default::LEASE_DURATION_MS_MAX),
             renew_time_us: parts
                 .spec
                 .renew_time

@@ -61,6 +61,20 @@ fn reads_what_the_elector_needs() {
     );
 }
 
+/// A token that was stolen may write any duration; the group is not to wait 68 years.
+#[test]
+fn no_lease_is_longer_than_the_contract_allows() {
+    for (seconds, read_ms) in [
+        (3_600, 3_600_000),
+        (3_601, 3_600_000),
+        (2_147_483_647, 3_600_000),
+    ] {
+        let mut lease = stored();
+        lease["spec"]["leaseDurationSeconds"] = json!(seconds);
+        assert_eq!(Lease::read(lease).unwrap().view.record.duration_ms, read_ms);
+    }
+}
+
 #[test]
 fn a_free_lease_has_no_holder_however_it_is_written() {
     for holder in [json!(""), json!(null)] {
