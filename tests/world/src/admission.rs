@@ -129,4 +129,19 @@ mod tests {
         assert!(!passes(Term::Number(2), Term::Number(1)));
         assert!(!passes(Term::Number(2), Term::Junk));
     }
+
+    #[test]
+    fn a_lease_that_no_elector_could_follow_is_refused() {
+        let identity = Identity::new("web-1", "u1");
+        let record = |term, duration_ms| Record {
+            holder: Some(identity.to_string()),
+            term,
+            duration_ms,
+            ..Record::default()
+        };
+        let passes = |after| lease_passes(&identity, None, &after);
+        assert!(passes(record(TERM_MAX, LEASE_DURATION_MS_MAX)));
+        assert!(!passes(record(TERM_MAX + 1, LEASE_DURATION_MS_MAX)));
+        assert!(!passes(record(TERM_MAX, LEASE_DURATION_MS_MAX + 1)));
+    }
 }
