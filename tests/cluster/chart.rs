@@ -8,6 +8,7 @@ use tests::cluster::{Cluster, ClusterOptions};
 use tests::scene::{self, SYSTEM_NAMESPACE};
 
 use crate::context::Case;
+use crate::install_reviews::Reviews;
 use crate::rotation;
 
 const RELEASE: &str = "active-passive";
@@ -58,6 +59,7 @@ async fn installs_and_leaves() -> Result<()> {
         );
     }
 
+    restarts_unnoticed(&cluster).await?;
     rotation::rotates(&cluster).await?;
 
     let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];
@@ -73,6 +75,43 @@ async fn installs_and_leaves() -> Result<()> {
         left.keys()
     );
     cluster.stop()?;
+    Ok(())
+}
+
+/// Nobody who makes a pod notices that the webhook is restarted, or upgraded to other pods.
+async fn restarts_unnoticed(cluster: &Cluster) -> Result<()> {
+    let old = webhooks(cluster).await?;
+    let reviews = Reviews::start(cluster)?;
+    let restart = ["rollout", "restart", "deployment/active-passive-webhook"];
+    let at = ["--namespace", SYSTEM_NAMESPACE];
+    cluster.kubectl(&[&at[..], &restart].concat()).await?;
+    gone(cluster, &old).await?;
+    reviews.all_injected("a rolling restart").await?;
+
+    let old = webhooks(cluster).await?;
+    let reviews = Reviews::start(cluster)?;
+    scene::install(cluster, &["webhook.log=debug"]).await?;
+    gone(cluster, &old).await?;
+    reviews.all_injected("an upgrade").await
+}
+
+/// The webhook's pods, as kubectl names them.
+async fn webhooks(cluster: &Cluster) -> Result<Vec<String>> {
+    let webhook = "--selector=app.kubernetes.io/component=webhook";
+    let get = ["get", "pods", webhook, "--output=name"];
+    let at = ["--namespace", SYSTEM_NAMESPACE];
+    let names = cluster.kubectl(&[&at[..], &get].concat()).await?;
+    let names: Vec<String> = names.lines().map(str::to_owned).collect();
+    ensure!(!names.is_empty(), "the webhook has no pods");
+    Ok(names)
+}
+
+/// Waits until these pods have ended: they serve on for a while after they were told to.
+async fn gone(cluster: &Cluster, pods: &[String]) -> Result<()> {
+    let mut wait = vec!["--namespace", SYSTEM_NAMESPACE, "wait", "--for=delete"];
+    wait.push("--timeout=90s");
+    wait.extend(pods.iter().map(String::as_str));
+    cluster.kubectl(&wait).await?;
     Ok(())
 }
 

@@ -24,6 +24,7 @@ mod injector_meddler;
 mod injector_order;
 mod input;
 mod install;
+mod install_reviews;
 mod install_rights;
 mod moves;
 mod rotation;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tests::clock;
 use tests::cluster::{AuditEvent, Signal};
 use tests::scene::Scene;
@@ -12,8 +12,10 @@ use crate::context::{Case, Context};
 
 const GROUP: &str = "web";
 const REPLICAS: usize = 3;
-/// Longest time from the deletion of the active pod to the new one, milliseconds.
+/// Longest time from the deletion of the active pod to the new one, milliseconds: the median of
+/// this many moves, since one alone may meet a moment in which the machine does something else.
 const CHOSEN_MS: u64 = 300;
+const MOVES: usize = 3;
 /// Default lease duration and the second that detection and writes may take, milliseconds.
 const CRASH_MS: u64 = 16_000;
 const MOVE_DEADLINE_MS: u64 = 25_000;
@@ -64,53 +66,61 @@ async fn open<'a>(context: &Context<'a>, manifest: &str) -> Result<Scene<'a>> {
 
 async fn delete(context: &Context<'_>) -> Result<()> {
     let mut scene = open(context, &Scene::example()?).await?;
-    let old = scene.settled().await?;
-    let load = scene.load().await?;
-    let trigger_ms = clock::now_ms();
-    scene.delete(&old.name).await?;
-    scene.gone(&old, GONE_MS).await?;
-    scene.settled().await?;
-    let verdict = scene.judge("delete", &old, trigger_ms, &load.stop().await?);
-    let timeline = scene.watcher.timeline();
-    ensure!(verdict.failed == 0, "{verdict:?}");
-    ensure!(
-        verdict.new_active_ms.is_some_and(|ms| ms < CHOSEN_MS),
-        "{verdict:?}"
-    );
-    let (fewest, most) = timeline.labelled_range(trigger_ms, clock::now_ms());
-    ensure!(
-        fewest >= 1 && most <= 2,
-        "{fewest} to {most} labelled: {timeline:#?}"
-    );
-    ensure!(timeline.moves(GROUP, trigger_ms) == 1, "{timeline:#?}");
-    Ok(())
+    let mut chosen_ms = Vec::new();
+    for _ in 0..MOVES {
+        let old = scene.settled().await?;
+        let load = scene.load().await?;
+        let trigger_ms = clock::now_ms();
+        scene.delete(&old.name).await?;
+        scene.gone(&old, GONE_MS).await?;
+        scene.settled().await?;
+        let verdict = scene.judge("delete", &old, trigger_ms, &load.stop().await?);
+        ensure!(verdict.failed == 0, "{verdict:?}");
+        let moved_ms = verdict.new_active_ms;
+        chosen_ms.push(moved_ms.with_context(|| format!("{verdict:?}"))?);
+        one_smooth_move(&scene, trigger_ms)?;
+    }
+    chosen_in_time(chosen_ms)
 }
 
 async fn rolling_restart(context: &Context<'_>) -> Result<()> {
     let scene = open(context, &Scene::example()?).await?;
-    let old = scene.settled().await?;
-    let load = scene.load().await?;
-    let trigger_ms = clock::now_ms();
-    scene.rollout_restart("web").await?;
-    scene.settled().await?;
-    let verdict = scene.judge("rollout-restart", &old, trigger_ms, &load.stop().await?);
+    let mut chosen_ms = Vec::new();
+    for _ in 0..MOVES {
+        let old = scene.settled().await?;
+        let load = scene.load().await?;
+        let trigger_ms = clock::now_ms();
+        scene.rollout_restart("web").await?;
+        scene.settled().await?;
+        let verdict = scene.judge("rollout-restart", &old, trigger_ms, &load.stop().await?);
+        ensure!(verdict.failed == 0, "{verdict:?}");
+        let timeline = scene.watcher.timeline();
+        let moved_ms = timeline.chosen_after(GROUP, &old.uid, trigger_ms);
+        chosen_ms.push(moved_ms.with_context(|| format!("nobody was chosen: {timeline:#?}"))?);
+        one_smooth_move(&scene, trigger_ms)?;
+    }
+    chosen_in_time(chosen_ms)
+}
+
+/// Since `trigger_ms` one or two pods were labelled at any time, and the role moved once: not to a pod
+/// that was about to go.
+fn one_smooth_move(scene: &Scene<'_>, trigger_ms: u64) -> Result<()> {
     let timeline = scene.watcher.timeline();
-    ensure!(verdict.failed == 0, "{verdict:?}");
-    let chosen = timeline.chosen_after(GROUP, &old.uid, trigger_ms);
-    ensure!(
-        chosen.is_some_and(|ms| ms < CHOSEN_MS),
-        "chosen after {chosen:?} ms: {timeline:#?}"
-    );
     let (fewest, most) = timeline.labelled_range(trigger_ms, clock::now_ms());
     ensure!(
         fewest >= 1 && most <= 2,
         "{fewest} to {most} labelled: {timeline:#?}"
     );
     let moves = timeline.moves(GROUP, trigger_ms);
-    ensure!(
-        moves == 1,
-        "{moves} moves: the role went to a pod that was about to be deleted"
-    );
+    ensure!(moves == 1, "{moves} moves: {timeline:#?}");
+    Ok(())
+}
+
+fn chosen_in_time(mut chosen_ms: Vec<u64>) -> Result<()> {
+    chosen_ms.sort_unstable();
+    println!("new active after {chosen_ms:?} ms");
+    let median_ms = chosen_ms[chosen_ms.len() / 2];
+    ensure!(median_ms < CHOSEN_MS, "{chosen_ms:?} ms");
     Ok(())
 }
 
