@@ -12,7 +12,8 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line is wrong
   3  refused: the role cannot move, or the leader did not move it
   4  the role was not seen to have moved within the timeout
-  5  manifests are not injected, or cannot be";
+  5  manifests are not injected, or cannot be
+  6  check has found an error; warnings alone are 0";
 
 /// Shows who is active in groups of pods of which one serves, and moves the role on request.
 #[derive(Debug, Parser)]
@@ -76,6 +77,10 @@ pub(crate) enum Command {
     Uninject(UninjectArgs),
     /// Say what becomes of the pods of manifests, or of a pod that runs, and why
     Explain(ExplainArgs),
+    /// Look at what is installed and what runs, and say what is wrong and what to do
+    Check(CheckArgs),
+    /// Show the versions of this program, of the webhook and of the sidecars in use
+    Version(VersionArgs),
     /// Print a script that completes commands and flags in a shell
     Completion(CompletionArgs),
 }
@@ -175,6 +180,35 @@ pub(crate) struct GroupArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Look at the cluster before an install: could it be installed, and would it work?
+    #[arg(long, conflicts_with = "all_namespaces")]
+    pub(crate) pre: bool,
+    /// Groups of all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Namespace of the webhook; by default as its configuration says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) system_namespace: Option<String>,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Data>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct VersionArgs {
+    /// Sidecars of all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Namespace of the webhook; by default as its configuration says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) system_namespace: Option<String>,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Data>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CompletionArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
@@ -234,6 +268,9 @@ mod tests {
             "switchover web --to web-1 --wait --timeout 90s --context c",
             "status --as jane --as-group dev --as-group ops",
             "pause web --kubeconfig f --request-timeout 500ms",
+            "check -A -o json",
+            "check --pre -n shop",
+            "version -A",
         ] {
             assert!(parsed(good).is_ok(), "{good}: {:?}", parsed(good));
         }

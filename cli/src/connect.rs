@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A cluster, and the namespace that is meant where none is named.
@@ -74,6 +75,17 @@ impl Cluster {
         patched.map(drop)
     }
 
+    /// POSTs an object: a question to the API server, or a dry run.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+        object: &Value,
+    ) -> Result<T, Failure> {
+        let body = object.to_string().into_bytes();
+        self.send(what, Method::POST, path, body).await
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -81,9 +93,14 @@ impl Cluster {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, Failure> {
+        let content_type = if method == Method::PATCH {
+            MERGE_PATCH
+        } else {
+            JSON
+        };
         let mut request = Request::builder().method(method).uri(path);
         if !body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, MERGE_PATCH);
+            request = request.header(header::CONTENT_TYPE, content_type);
         }
         let request = request.body(body).map_err(|error| Failure::Request {
             what: what.to_owned(),

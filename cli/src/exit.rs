@@ -1,5 +1,7 @@
 //! Exit codes, for scripts. `--help` and docs/operations.md list them.
 
+/// Done.
+pub(crate) const DONE: u8 = 0;
 /// Something could not be read or written, or is not there.
 pub(crate) const FAILED: u8 = 1;
 /// The command line is wrong.
@@ -10,3 +12,5 @@ pub(crate) const REFUSED: u8 = 3;
 pub(crate) const LATE: u8 = 4;
 /// Manifests are not injected, or cannot be.
 pub(crate) const UNINJECTED: u8 = 5;
+/// A check has found an error.
+pub(crate) const UNSOUND: u8 = 6;

@@ -77,7 +77,7 @@ fn hint(name: &str, names: &[String]) -> String {
 }
 
 /// What may not be listed is absent, and said; every other failure ends the command.
-fn seen<T>(
+pub(crate) fn seen<T>(
     listed: Result<Vec<T>, Failure>,
     unseen: &mut Vec<String>,
 ) -> Result<Option<Vec<T>>, Failure> {
@@ -103,7 +103,8 @@ struct PageMeta {
     r#continue: Option<String>,
 }
 
-async fn list<T: DeserializeOwned>(
+/// Lists objects in pages. `selector` is a part of the query that begins with `&`.
+pub(crate) async fn list<T: DeserializeOwned>(
     cluster: &Cluster,
     what: &str,
     path: &str,

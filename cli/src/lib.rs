@@ -7,13 +7,15 @@
 //! ```
 //!
 //! Each command has a file of its own: what it reads and writes. What it says follows from the
-//! objects and the time alone (`group`, `doubts`, `status`, `moves`), which tests hold against kept
-//! output. `inject`, `uninject` and `explain` ask no cluster: they are the injector, on files. Absent from it: any write but of the two annotations of a Lease that people may set.
+//! objects and the time alone (`group`, `doubts`, `status`, `check`), which tests hold against kept
+//! output. `inject`, `uninject` and `explain` ask no cluster: they are the injector, on files. Absent
+//! from it: any write but of the two annotations of a Lease that people may set, and dry runs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod age;
 mod args;
+mod check;
 mod completion;
 mod connect;
 mod doubts;
@@ -38,6 +40,7 @@ mod yaml;
 use args::{Args, Command};
 use clap::Parser;
 use failure::Failure;
+use output::Said;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -53,10 +56,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match execute(&args) {
-        Ok(text) => {
+        Ok(said) => {
             // `| head` ends the pipe: no reason to complain.
-            std::io::stdout().write_all(text.as_bytes()).ok();
-            ExitCode::SUCCESS
+            std::io::stdout().write_all(said.text.as_bytes()).ok();
+            ExitCode::from(said.code)
         }
         Err(failure) => {
             let message = format!("error: {failure}\n");
@@ -66,19 +69,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn execute(args: &Args) -> Result<String, Failure> {
+fn execute(args: &Args) -> Result<Said, Failure> {
     let namespace = args.common.namespace.as_deref();
-    match &args.command {
+    let text = match &args.command {
         Command::Inject(args) => inject::inject(namespace, args),
         Command::Uninject(args) => inject::uninject(args),
         Command::Explain(args) if args.pod.is_none() => inject::explain(namespace, args),
         Command::Completion(args) => Ok(completion::run(args)),
-        command => ask(args, command),
-    }
+        command => return ask(args, command),
+    };
+    text.map(Said::from)
 }
 
 /// Runs a command that asks a cluster.
-fn ask(args: &Args, command: &Command) -> Result<String, Failure> {
+fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
     // One provider in the whole program; a second call finds it there.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -89,7 +93,9 @@ fn ask(args: &Args, command: &Command) -> Result<String, Failure> {
         .map_err(Failure::Runtime)?;
     runtime.block_on(async {
         let cluster = connect::connect(&args.common).await?;
-        match command {
+        let text = match command {
+            Command::Check(args) => return check::run(&cluster, args).await,
+            Command::Version(args) => check::version(&cluster, args).await,
             Command::Status(args) => status::run(&cluster, args).await,
             Command::Switchover(args) => switchover::run(&cluster, args).await,
             Command::History(args) => history::run(&cluster, args).await,
@@ -100,7 +106,8 @@ fn ask(args: &Args, command: &Command) -> Result<String, Failure> {
                 inject::explain_pod(&cluster, name).await
             }
             Command::Inject(_) | Command::Uninject(_) | Command::Completion(_) => Ok(String::new()),
-        }
+        };
+        text.map(Said::from)
     })
 }
 

@@ -1,8 +1,23 @@
 //! What programs read.
 
 use crate::args::Data;
+use crate::exit;
 use crate::failure::Failure;
 use serde::Serialize;
+
+/// What a command says, and how the program ends.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) code: u8,
+}
+
+impl From<String> for Said {
+    fn from(text: String) -> Self {
+        let code = exit::DONE;
+        Self { text, code }
+    }
+}
 
 /// `value` in this format.
 pub(crate) fn data(value: &impl Serialize, format: Data) -> Result<String, Failure> {

@@ -35,7 +35,7 @@ pub(crate) fn groups_of(objects: &[Value]) -> Vec<Group> {
     })
 }
 
-fn of<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Option<Vec<T>> {
+pub(crate) fn of<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Option<Vec<T>> {
     let objects = objects.iter().filter(|object| object["kind"] == kind);
     let read = |object: &Value| serde_json::from_value(object.clone()).unwrap();
     Some(objects.map(read).collect())

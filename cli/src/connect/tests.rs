@@ -16,6 +16,8 @@ type Answers = Vec<(&'static str, u16, Value)>;
 /// A command that was run, and the requests that the server saw: line and body.
 struct Run {
     result: Result<String, Failure>,
+    /// How the program would end.
+    code: u8,
     asked: Vec<String>,
 }
 
@@ -40,10 +42,20 @@ fn run(line: &str, answers: Answers) -> Run {
     });
     let words = ["plugin", "--kubeconfig", file.to_str().unwrap()].into_iter();
     let args = Args::try_parse_from(words.chain(line.split(' '))).unwrap();
-    let result = crate::execute(&args);
+    let (result, code) = match crate::execute(&args) {
+        Ok(said) => (Ok(said.text), said.code),
+        Err(failure) => {
+            let code = failure.exit_code();
+            (Err(failure), code)
+        }
+    };
     std::fs::remove_file(file).unwrap();
     let asked = asked.lock().unwrap().clone();
-    Run { result, asked }
+    Run {
+        result,
+        code,
+        asked,
+    }
 }
 
 fn serve(stream: &TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) -> Option<()> {
@@ -182,4 +194,107 @@ fn a_switchover_is_one_patch_of_the_lease() {
         .filter(|it| !it.starts_with("GET"))
         .collect();
     assert_eq!(writes, [patch]);
+}
+
+/// The worst user there is may read Leases, pods and Services: all else is named, and these are
+/// checked. A webhook that cannot be asked is an error.
+#[test]
+fn a_check_goes_on_without_rights_and_fails_on_errors() {
+    let no = || status(403, "User \"jane\" cannot read it");
+    let call = "Internal error occurred: failed calling webhook \"inject\": no endpoints available";
+    let run = run(
+        "check",
+        vec![
+            ("POST", 500, status(500, call)),
+            ("/leases", 200, list("Lease")),
+            ("/pods", 200, list("Pod")),
+            ("/services?", 200, list("Service")),
+            ("GET", 403, no()),
+        ],
+    );
+    let said = run.result.unwrap();
+    assert_eq!(run.code, crate::exit::UNSOUND);
+    for part in [
+        "warning  Certificate: not checked: you may not read the webhook's Secret: User \"jane\"",
+        "error    Injection: the API server cannot ask the webhook: ",
+        "warning  GroupRights: not checked: you may not list rolebindings: ",
+        "error    NoLeader: group web in namespace shop: the Lease of web-3 expired ",
+        "         see: docs/operations.md#activepassivenobodyactive\n",
+    ] {
+        assert!(said.contains(part), "no {part:?} in\n{said}");
+    }
+    let writes: Vec<&String> = run
+        .asked
+        .iter()
+        .filter(|it| !it.starts_with("GET"))
+        .collect();
+    let dry = "POST /api/v1/namespaces/shop/pods?dryRun=All HTTP/1.1{";
+    assert!(
+        writes.len() == 1 && writes[0].starts_with(dry),
+        "{writes:?}"
+    );
+}
+
+#[test]
+fn a_check_before_the_install_asks_for_each_right() {
+    let resources = json!({"resources": [{"name": "mutatingwebhookconfigurations"},
+                                         {"name": "validatingadmissionpolicies"},
+                                         {"name": "validatingadmissionpolicybindings"}]});
+    let mut pod = json!({"metadata": {}, "spec": {}});
+    pod["spec"]["initContainers"] = json!([{"name": "sidecar"}]);
+    let run = run(
+        "check --pre -o json",
+        vec![
+            ("/version", 200, json!({"gitVersion": "v1.33.1"})),
+            (
+                "selfsubjectaccessreviews",
+                201,
+                json!({"status": {"allowed": true}}),
+            ),
+            ("dryRun=All", 201, pod),
+            ("/nodes", 403, status(403, "no")),
+            (
+                "/mutatingwebhookconfigurations",
+                200,
+                json!({"metadata": {}, "items": []}),
+            ),
+            ("GET /apis/admissionregistration.k8s.io/v1 ", 200, resources),
+        ],
+    );
+    let said: Value = serde_json::from_str(&run.result.unwrap()).unwrap();
+    assert_eq!(run.code, crate::exit::UNSOUND);
+    assert_eq!((&said["errors"], &said["warnings"]), (&json!(1), &json!(1)));
+    let findings = said["sections"][0]["findings"].as_array().unwrap();
+    let bad = findings.iter().find(|it| it["level"] == "error").unwrap();
+    assert_eq!(bad["check"], "NativeSidecars");
+    let asked = |part: &str| run.asked.iter().filter(|it| it.contains(part)).count();
+    // All kinds but the two that this API server does not know.
+    assert_eq!(asked("selfsubjectaccessreviews"), 16);
+    assert_eq!(asked("\"resource\":\"mutatingadmissionpolicies\""), 0);
+}
+
+#[test]
+fn versions_are_those_of_who_is_there() {
+    let deployment = json!({
+        "metadata": {"labels": {"app.kubernetes.io/version": "0.2.0"}},
+    });
+    let run = run(
+        "version",
+        vec![
+            ("/mutatingwebhookconfigurations/", 403, status(403, "no")),
+            (
+                "/active-passive-system/deployments/active-passive-webhook",
+                200,
+                deployment,
+            ),
+            ("/leases", 200, list("Lease")),
+            ("/pods", 200, list("Pod")),
+            ("/services", 200, list("Service")),
+        ],
+    );
+    let client = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "client    {client}\nwebhook   0.2.0\nsidecars  0.1.0 (3 pods) in namespace shop\n"
+    );
+    assert_eq!(run.result.unwrap(), expected);
 }

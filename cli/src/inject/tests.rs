@@ -40,7 +40,8 @@ fn run(command: &str, path: &Path, more: &[&str]) -> Result<String, (String, u8)
     let path = path.to_str().unwrap();
     let line = ["kubectl-active_passive", command, "-f", path];
     let args = Args::try_parse_from(line.iter().chain(more)).unwrap();
-    execute(&args).map_err(|failure| (failure.to_string(), failure.exit_code()))
+    let said = execute(&args).map(|said| said.text);
+    said.map_err(|failure| (failure.to_string(), failure.exit_code()))
 }
 
 #[test]
