@@ -179,7 +179,13 @@ impl Api {
 
     fn pod_outcome(&self, pod: &Pod) -> Result<Answer, Failed> {
         let view = pods::view(pod, &self.config.role_label, &self.config.containers);
-        Ok(Outcome::Pod(view.map_err(Failed::Unreadable)?).into())
+        let view = view.map_err(Failed::Unreadable)?;
+        let outcome = if pods::is_of(pod, self.config.group.as_str()) {
+            Outcome::Pod
+        } else {
+            Outcome::PodLeft
+        };
+        Ok(outcome(view).into())
     }
 
     async fn read_service(&self, name: &str) -> Result<Answer, Failed> {

@@ -22,6 +22,11 @@ pub(crate) fn view(
     })
 }
 
+/// Whether watches of the group show the pod.
+pub(crate) fn is_of(pod: &Pod, group: &str) -> bool {
+    pod.metadata.label(contract::GROUP) == Some(group)
+}
+
 /// The labels and annotations that a write sets; null removes.
 pub(crate) fn changes(write: &PodWrite, names: &RoleLabelNames) -> Value {
     let mut labels = Map::new();

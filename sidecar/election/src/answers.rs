@@ -77,7 +77,7 @@ impl Elector {
                 self.lease.stale = true;
                 self.lease_failed(now, sent_at, failure);
             }
-            Outcome::Pod(_) | Outcome::Service(_) => {}
+            Outcome::Pod(_) | Outcome::PodLeft(_) | Outcome::Service(_) => {}
         }
     }
 
@@ -120,7 +120,7 @@ impl Elector {
                 self.lease.stale = !repeated;
                 self.lease_failed(now, sent_at, failure);
             }
-            Outcome::NoLease | Outcome::Pod(_) | Outcome::Service(_) => {}
+            Outcome::NoLease | Outcome::Pod(_) | Outcome::PodLeft(_) | Outcome::Service(_) => {}
         }
     }
 
@@ -166,6 +166,10 @@ impl Elector {
     }
 
     fn finish_object(&mut self, now: Mono, target: &Target, source: Source, outcome: Outcome) {
+        if *target == Target::Pod(self.params.identity.uid.clone()) && self.own_pod().is_none() {
+            let asked = matches!(source, Source::Read { known } if known == Version::default());
+            return self.finish_outside(now, asked, outcome);
+        }
         if !self.group.knows(target) {
             // It went while the request was under way: what is said of it is of before, and there is
             // nothing to write nor to wait for.
@@ -185,11 +189,19 @@ impl Elector {
                 self.lose_pod(now, uid);
                 return;
             }
+            (Outcome::PodLeft(_), Target::Pod(uid)) => {
+                // The own one is asked for again.
+                self.lose_pod(now, uid);
+                return;
+            }
             (Outcome::Failed(failure), _) => {
                 self.group.failed(target, now, failure, &mut self.jitter);
                 return;
             }
-            (Outcome::Service(None) | Outcome::Lease(_) | Outcome::NoLease, _) => return,
+            (
+                Outcome::PodLeft(_) | Outcome::Service(None) | Outcome::Lease(_) | Outcome::NoLease,
+                _,
+            ) => return,
         }
         if source == Source::Write {
             self.group.wrote(target, now, &mut self.jitter);

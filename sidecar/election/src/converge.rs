@@ -12,7 +12,7 @@ use crate::view::{PodView, RoleLabel, ServiceView};
 use common::contract::NO_POD;
 
 /// A pod that takes no role is passed over after this many refusals in a row.
-const REFUSALS_MAX: u32 = 3;
+pub(crate) const REFUSALS_MAX: u32 = 3;
 
 /// A wanted change, or the knowledge that one is waiting for its retry.
 enum Change {
@@ -35,7 +35,9 @@ impl Elector {
         if *intent == Intent::Strip {
             return self.strip_own(agenda);
         }
-        let own = self.own_pod()?;
+        let Some(own) = self.own_pod() else {
+            return self.strip_outside(agenda);
+        };
         if !self.terminated
             && !own.started
             && let Change::Due(action) = self.pod_change(agenda, own, None, true)
@@ -132,9 +134,26 @@ impl Elector {
         let routed = self.route(agenda, None, term, |service| service.points_at(uid));
         let labelled = self
             .own_pod()
+            .or_else(|| self.own_left().filter(|_| self.must_strip_outside()))
             .filter(|own| own.role == RoleLabel::Active)
             .map(|own| self.set_role(agenda, own, PodRole::Passive, term));
-        routed.due().or_else(|| labelled.and_then(Change::due))
+        let unlabel = routed.due().or_else(|| labelled.and_then(Change::due));
+        unlabel.or_else(|| self.ask_for_own(agenda))
+    }
+
+    /// The own pod is not of the group any more, and another one is active: nobody else sees the label
+    /// that it may carry.
+    fn strip_outside(&self, agenda: &mut Agenda) -> Option<Action> {
+        let term = self.lease.term();
+        let others = || self.group.pods.values();
+        let replaced = others().any(|pod| pod.role == RoleLabel::Active);
+        let labelled = self
+            .own_left()
+            .filter(|_| self.must_strip_outside() && replaced)
+            .map(|own| self.set_role(agenda, own, PodRole::Passive, term));
+        labelled
+            .and_then(Change::due)
+            .or_else(|| self.ask_for_own(agenda))
     }
 
     /// Reads what a write may have changed whose answer was lost.
@@ -242,10 +261,14 @@ impl Elector {
         let action = match target {
             _ if !retry.stale => write(retry),
             Target::Service(name) => Some(Action::ReadService { name }),
-            Target::Pod(uid) => self.group.pods.get(&uid).map(|pod| Action::ReadPod {
-                name: pod.name.clone(),
-                uid,
-            }),
+            Target::Pod(uid) => {
+                let pod = self.group.pods.get(&uid);
+                let pod = pod.or_else(|| self.own_left().filter(|own| own.uid == uid));
+                pod.map(|pod| Action::ReadPod {
+                    name: pod.name.clone(),
+                    uid,
+                })
+            }
         };
         action.map_or(Change::None, Change::Due)
     }

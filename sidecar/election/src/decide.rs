@@ -159,13 +159,18 @@ impl Elector {
                     .drain_since
                     .is_some_and(|since| agenda.reached(since + self.params.drain_timeout_ms));
                 match self.terminated || out_of_time {
-                    true if self.holds_traffic() => Intent::Strip,
+                    true if self.must_shed_traffic() => Intent::Strip,
                     true => Intent::Release,
                     false => Intent::Lead,
                 }
             }
-            // The Lease is not given away before the app has stopped, which SIGTERM tells (c5).
-            Handover::Exclusive if !self.terminated || !self.is_stripped() => Intent::Strip,
+            // The Lease is not given away before the app has stopped, which SIGTERM tells (c5); that of
+            // a pod that was taken out of the group runs on, as after a switchover.
+            Handover::Exclusive
+                if !(self.terminated || self.was_taken_out()) || !self.is_stripped() =>
+            {
+                Intent::Strip
+            }
             Handover::Exclusive => successor.map_or(Intent::Release, |next| {
                 Intent::HandTo(next, MoveKind::Drain)
             }),
@@ -180,12 +185,19 @@ impl Elector {
     /// No traffic comes here, as far as is known, and it is known.
     fn is_stripped(&self) -> bool {
         self.group.services_listed
-            && !self.holds_traffic()
+            && !self.must_shed_traffic()
             && !self.group.is_uncertain(&self.params.identity.uid)
     }
 
-    fn holds_traffic(&self) -> bool {
+    /// Whether traffic may come here that this pod can turn away.
+    fn must_shed_traffic(&self) -> bool {
         self.group.routes_to(&self.params.identity.uid)
+            || self.must_strip_outside()
+            || self.misses_own()
+    }
+
+    pub(crate) fn holds_traffic(&self) -> bool {
+        self.group.routes_to(&self.params.identity.uid) || self.is_active_outside()
     }
 
     /// The preferred successor among the other pods of the workload.

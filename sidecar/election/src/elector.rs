@@ -5,6 +5,7 @@ use crate::backoff::{Backoff, Jitter};
 use crate::group::Group;
 use crate::input::{Failure, Input, Outcome};
 use crate::observed::{Content, Observed, Source};
+use crate::outside::Outside;
 use crate::params::Params;
 use crate::step::{Action, LeaseWriteKind, Request, RequestId, Role, Standing, Step};
 use crate::successor::{Ineligible, Peer, ineligible};
@@ -29,6 +30,7 @@ pub struct Elector {
     pub(crate) drain_since: Option<Mono>,
     pub(crate) terminated: bool,
     pub(crate) unready_since: Option<Mono>,
+    pub(crate) outside: Outside,
     in_flight: Option<InFlight>,
     next_id: u64,
     pub(crate) jitter: Jitter,
@@ -73,6 +75,7 @@ impl Elector {
             drain_since: None,
             terminated: false,
             unready_since: None,
+            outside: Outside::Unknown,
             in_flight: None,
             next_id: 0,
         }
@@ -120,7 +123,7 @@ impl Elector {
             role,
             term: leading.map_or_else(|| self.lease.term(), |tenure| tenure.term),
             valid_until: leading.map_or(Mono::ZERO, |tenure| tenure.valid_until),
-            holds_traffic: self.group.routes_to(&self.params.identity.uid),
+            holds_traffic: self.holds_traffic(),
             finished: self.terminated && self.in_flight.is_none() && !self.must_give_away(),
         }
     }
@@ -264,6 +267,7 @@ impl Elector {
         let Some(own) = self.own_pod() else { return };
         let terminating = own.terminating;
         let (ready, active) = (own.ready, own.role == RoleLabel::Active);
+        self.outside = Outside::Unknown;
         self.drain_since = if terminating {
             self.drain_since.or(Some(now))
         } else {

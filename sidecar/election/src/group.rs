@@ -88,6 +88,12 @@ impl Group {
         }
     }
 
+    /// A pod that had left the group is back, which its watch will show.
+    pub(crate) fn put_back(&mut self, pod: PodView) {
+        self.forget(&Target::Pod(pod.uid.clone()));
+        self.see_pod(pod, Source::Write);
+    }
+
     pub(crate) fn lose_pod(&mut self, uid: &str) {
         self.pods.remove(uid);
         self.forget(&Target::Pod(uid.to_owned()));
@@ -235,8 +241,10 @@ impl Group {
             .services
             .keys()
             .map(|name| Target::Service(name.clone()));
-        let pod = std::iter::once(Target::Pod(uid.to_owned()));
-        pod.chain(services).any(|target| self.retry(&target).stale)
+        let pod = self.pods.get(uid).map(|pod| Target::Pod(pod.uid.clone()));
+        pod.into_iter()
+            .chain(services)
+            .any(|target| self.retry(&target).stale)
     }
 
     /// The selector key of a Service does not follow its annotation by itself.

@@ -43,6 +43,8 @@ pub enum Outcome {
     NoLease,
     /// The pod as read or written.
     Pod(PodView),
+    /// The pod as read or written, which does not carry the label of the group.
+    PodLeft(PodView),
     /// The Service as read or written; `None` when it no longer belongs to the group.
     Service(Option<ServiceView>),
     /// It failed.

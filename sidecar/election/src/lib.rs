@@ -17,6 +17,7 @@ mod group;
 mod history;
 mod input;
 mod observed;
+mod outside;
 mod params;
 mod step;
 mod successor;

@@ -41,7 +41,10 @@ struct Server {
 impl Server {
     fn new() -> Self {
         let pod = json!({
-            "metadata": {"name": "web-1", "uid": "u-1", "resourceVersion": "1"},
+            "metadata": {
+                "name": "web-1", "uid": "u-1", "resourceVersion": "1",
+                "labels": {contract::GROUP: "web"},
+            },
             "spec": {"containers": [{"name": "app"}]},
             "status": {"containerStatuses": [{"name": "app", "ready": true}]},
         });

@@ -46,6 +46,20 @@ fn view_by(json: &Value, containers: &Containers) -> PodView {
 }
 
 #[test]
+fn a_pod_without_the_label_of_the_group_is_not_of_it() {
+    let is_of = |json: &Value| {
+        let pod: Pod = serde_json::from_value(json.clone()).unwrap();
+        super::is_of(&pod, "web")
+    };
+    let mut json = running();
+    assert!(is_of(&json));
+    json["metadata"]["labels"][contract::GROUP] = json!("other");
+    assert!(!is_of(&json));
+    json["metadata"].as_object_mut().unwrap().remove("labels");
+    assert!(!is_of(&json));
+}
+
+#[test]
 fn reads_what_the_elector_needs() {
     assert_eq!(
         view(&running()),

@@ -284,7 +284,10 @@ impl Process {
             Outcome::Service(Some(service)) => {
                 self.seen.service = self.seen.service.max(Some(service.version));
             }
-            Outcome::Service(None) | Outcome::NoLease | Outcome::Failed(_) => {}
+            Outcome::PodLeft(_)
+            | Outcome::Service(None)
+            | Outcome::NoLease
+            | Outcome::Failed(_) => {}
         }
     }
 

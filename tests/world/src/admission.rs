@@ -50,7 +50,7 @@ impl Term {
     }
 }
 
-/// The policy of pods: terms only rise, and a pod becomes active by its own token only.
+/// The policies of pods: a group's account writes only its group's, terms only rise, and a pod becomes active by its own token only.
 pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
     let own = after.view.uid == caller_uid;
     let guarded_keys_changed = before.view.role != after.view.role
@@ -63,7 +63,7 @@ pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
     let names_another = !own && before.view.started != after.view.started;
     // A write that leaves the term as it is may find it to be no number.
     let term_passes = before.term == after.term || after.term.as_new() >= before.term.as_old();
-    !activates_another && !names_another && term_passes
+    before.grouped && !activates_another && !names_another && term_passes
 }
 
 /// The policy of the Lease: a pod writes itself in, or hands on what it holds; every acquisition
@@ -117,6 +117,7 @@ mod tests {
             view: new_pod(&identity, 0, String::new(), 1, 0),
             term,
             by_hand: false,
+            grouped: true,
         };
         let labelled = |term| {
             let mut after = pod(term);

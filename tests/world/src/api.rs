@@ -102,7 +102,7 @@ impl Api {
             }
             Action::WriteLease(write) => self.write_lease(caller, write),
             Action::ReadPod { name, uid } => match self.pods.get(name) {
-                Some(pod) if pod.view.uid == *uid => (Outcome::Pod(pod.view.clone()), None),
+                Some(pod) if pod.view.uid == *uid => (pod.answer(), None),
                 _ => failed(Failure::NotFound),
             },
             Action::WritePod(write) => self.write_pod(caller, write),
@@ -175,11 +175,8 @@ impl Api {
             return failed(Failure::Refused);
         }
         let change = self.put_pod(Some(before), after.clone());
-        let view = self
-            .pods
-            .get(&write.name)
-            .map_or(after.view, |pod| pod.view.clone());
-        (Outcome::Pod(view), change)
+        let answer = self.pods.get(&write.name).unwrap_or(&after).answer();
+        (answer, change)
     }
 
     fn write_service(&mut self, caller: &Caller, write: &ServiceWrite) -> Answer {
@@ -249,6 +246,7 @@ impl Api {
                 view,
                 term: Term::Absent,
                 by_hand: false,
+                grouped: true,
             },
         )
     }

@@ -85,7 +85,7 @@ impl World {
     /// The highest term that is left on any pod or Service: once the Lease is deleted, nothing else
     /// says which terms there have been.
     fn term_shown(&self) -> u64 {
-        let pods = self.api.pods().filter_map(|pod| pod.view.term);
+        let pods = self.api.pods().filter_map(|pod| pod.shown()?.term);
         let services = self.api.services().filter_map(|service| service.view.term);
         pods.chain(services).max().unwrap_or(0)
     }
@@ -98,10 +98,12 @@ impl World {
         let exclusive = self.settings.handover == Handover::Exclusive;
         let host = &self.hosts[id];
         let uid = host.uid();
-        let labelled = self
-            .api
-            .pod(uid)
-            .is_some_and(|pod| is_active(pod) && !pod.by_hand);
+        let fenced = self.settings.rules.fencing;
+        let labelled = self.api.pod(uid).is_some_and(|pod| {
+            // Outside of the group it may be out of reach, or was seen there too late.
+            let reached = pod.grouped || !fenced && !host.told_to_end;
+            pod.view.role == RoleLabel::Active && !pod.by_hand && reached
+        });
         let routed = self
             .routed_services()
             .any(|service| points_at(service, uid) && !host.barred_at(self.now_us));
@@ -287,8 +289,9 @@ impl World {
     }
 }
 
+/// Whether it is an active pod of the group.
 fn is_active(pod: &Pod) -> bool {
-    pod.view.role == RoleLabel::Active
+    pod.grouped && pod.view.role == RoleLabel::Active
 }
 
 fn points_at(service: &Service, uid: &str) -> bool {

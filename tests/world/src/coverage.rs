@@ -145,6 +145,8 @@ met! {
     TermEdited,
     /// The own label was removed.
     OwnLabelEdited,
+    /// A pod was taken out of the group.
+    PodLeft,
     /// A Service was edited.
     ServiceEdited,
     /// A Service left the group.

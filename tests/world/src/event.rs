@@ -91,6 +91,8 @@ pub(super) enum Stage {
     KillIncarnation(u32),
     /// The node takes pods again.
     Uncordon,
+    /// The pod is put back into its group.
+    Regroup,
     /// The object goes.
     Gone,
     /// The node has been silent for long: its pods count as not ready.

@@ -74,6 +74,8 @@ pub enum Operation {
     EditTerm { target: Target, term: Term },
     /// Someone removes the label that names the pod's own uid.
     EditOwnLabel(Target),
+    /// Someone takes the label of the group off a pod; 0: for good.
+    LeaveGroup { target: Target, for_ms: u64 },
     /// Someone edits a Service.
     EditService(ServiceEdit),
     /// Nobody has the right to see or write Services, and their watches end.

@@ -158,7 +158,9 @@ impl World {
         // Nor is an exclusive leader that will be evicted replaced before its app has stopped.
         let exclusive = self.settings.handover == Handover::Exclusive;
         let stays = pod.is_some_and(|pod| exclusive && pod.view.disrupted);
-        let wrong = if !stays && !pod.is_some_and(|pod| host::eligible(&pod.view)) {
+        let eligible = |pod: &Pod| pod.grouped && host::eligible(&pod.view);
+        let fenced = self.settings.rules.fencing;
+        let wrong = if !stays && !pod.is_some_and(eligible) {
             Some(format!(
                 "{uid} leads and is not eligible, though another pod is"
             ))
@@ -168,7 +170,11 @@ impl World {
             Some(format!(
                 "{uid} leads term {term:?}, and the Lease says {lease:?}"
             ))
-        } else if let Some(pod) = self.api.pods().find(|pod| !in_order(pod, &uid, term)) {
+        } else if let Some(pod) = self.api.pods().find(|pod| match pod.grouped {
+            true => !in_order(pod, &uid, term),
+            // Where writes are fenced, nobody of the group may write it; else only itself does.
+            false => !fenced && self.is_active_outside(pod),
+        }) {
             Some(format!(
                 "{uid} leads term {term:?}, and a pod says {:?}",
                 pod.view
@@ -184,7 +190,11 @@ impl World {
                 service.view
             ))
         } else {
-            let liar = self.hosts.iter().find(|host| {
+            let grouped = |host: &&host::Host| {
+                let pod = self.api.pod(host.uid());
+                pod.is_none_or(|pod| pod.grouped)
+            };
+            let liar = self.hosts.iter().filter(grouped).find(|host| {
                 let holds = host
                     .standing_at(now_us)
                     .map(|standing| standing.holds_traffic);
@@ -214,13 +224,20 @@ impl World {
         self.now_us < self.memory.suspended_until_us
     }
 
+    /// Whether an elector has left the active label on its pod outside of the group, and runs.
+    fn is_active_outside(&self, pod: &Pod) -> bool {
+        let mut hosts = self.hosts.iter();
+        let runs = hosts.any(|host| host.uid() == pod.view.uid && host.elector.is_some());
+        runs && !pod.by_hand && pod.view.role == RoleLabel::Active
+    }
+
     /// Whether a pod is there that could lead for want of a better one. While a pod is being deleted
     /// that is not said: it may keep the Lease until its time runs out.
     fn has_degraded(&self) -> bool {
         let could = |pod: &Pod| {
             let host = self.hosts.iter().find(|host| host.uid() == pod.view.uid);
             let runs = host.is_some_and(|host| host.reachable_at(self.now_us));
-            runs && pod.view.started && pod.view.priority >= 0
+            runs && pod.grouped && pod.view.started && pod.view.priority >= 0
         };
         self.api.pods().all(|pod| !pod.view.terminating) && self.api.pods().any(could)
     }

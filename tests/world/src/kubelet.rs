@@ -61,6 +61,7 @@ impl World {
                 let change = self.api.edit_pod(&uid, |pod| pod.view.disrupted = false);
                 self.publish(change);
             }
+            Stage::Regroup => self.regroup(id, true),
             Stage::Gone => self.object_goes(id),
             Stage::NodeLost => self.set_ready(id, false),
             Stage::Report => self.set_ready(id, self.hosts[id].life.ready),
@@ -311,7 +312,7 @@ impl World {
     /// Notes whether a pod's object says that it could become active.
     pub(super) fn note_object(&mut self, id: HostId) {
         let pod = self.api.pod(&self.hosts[id].identity.uid);
-        self.hosts[id].eligible = pod.is_some_and(|pod| host::eligible(&pod.view));
+        self.hosts[id].eligible = pod.is_some_and(|pod| pod.grouped && host::eligible(&pod.view));
     }
 
     /// Notes since when each pod could become active.

@@ -162,6 +162,7 @@ impl Display for Answered<'_> {
             Outcome::Lease(view) => write!(f, "{}", Lease(view)),
             Outcome::NoLease => write!(f, "no lease"),
             Outcome::Pod(view) => write!(f, "{}", Pod(view)),
+            Outcome::PodLeft(view) => write!(f, "outside of the group: {}", Pod(view)),
             Outcome::Service(Some(view)) => write!(f, "{}", Service(view)),
             Outcome::Service(None) => write!(f, "service of another group"),
             Outcome::Failed(failure) => write!(f, "failed: {failure:?}"),

@@ -1,7 +1,7 @@
 //! The objects of the API server, what only the world knows about them, and their changes.
 
 use super::admission::Term;
-use election::{LeaseView, PodView, ServiceView, Version};
+use election::{LeaseView, Outcome, PodView, ServiceView, Version};
 
 /// A pod and what only the world knows about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) struct Pod {
     pub term: Term,
     /// Its role was last written by a person, not by an elector.
     pub by_hand: bool,
+    /// It carries the label of the group; electors watch no other.
+    pub grouped: bool,
 }
 
 /// A Service and what only the world knows about it.
@@ -54,6 +56,21 @@ pub(super) enum Object {
 }
 
 impl Pod {
+    /// The object as watches of the group show it; `None` once it has left the group.
+    pub(super) fn shown(&self) -> Option<PodView> {
+        self.grouped.then(|| self.view.clone())
+    }
+
+    /// What whoever asks for it is answered.
+    pub(super) fn answer(&self) -> Outcome {
+        let outcome = if self.grouped {
+            Outcome::Pod
+        } else {
+            Outcome::PodLeft
+        };
+        outcome(self.view.clone())
+    }
+
     /// Its uid.
     pub(super) fn uid(&self) -> String {
         self.view.uid.clone()

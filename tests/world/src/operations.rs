@@ -89,6 +89,7 @@ impl World {
             | Operation::BreakWatch { target, .. }
             | Operation::EditRole { target, .. }
             | Operation::EditTerm { target, .. }
+            | Operation::LeaveGroup { target, .. }
             | Operation::EditOwnLabel(target) => {
                 if let Some(id) = self.find(*target) {
                     self.operate_on(id, operation);
@@ -166,6 +167,15 @@ impl World {
                 };
                 self.edit_pod(id, |pod| pod.set_term(term));
             }
+            Operation::LeaveGroup { for_ms, .. } => {
+                self.mark("leave group", Met::PodLeft, Some(id));
+                self.regroup(id, false);
+                if *for_ms > 0 {
+                    let back_us = now_us + for_ms * MS;
+                    self.fault(back_us);
+                    self.queue.push(back_us, Event::Kubelet(id, Stage::Regroup));
+                }
+            }
             Operation::EditOwnLabel(_) => {
                 self.mark("edit own label", Met::OwnLabelEdited, Some(id));
                 self.edit_pod(id, |pod| pod.view.started = false);
@@ -189,6 +199,16 @@ impl World {
             what,
             pod,
         });
+    }
+
+    /// Someone takes a pod out of the group, or puts it back.
+    pub(super) fn regroup(&mut self, id: HostId, grouped: bool) {
+        self.edit_pod(id, |pod| {
+            pod.grouped = grouped;
+            // Its role is what it was when it left.
+            pod.by_hand |= grouped;
+        });
+        self.note_active();
     }
 
     fn edit_pod(&mut self, id: HostId, edit: impl FnOnce(&mut super::objects::Pod)) {

@@ -131,7 +131,6 @@ impl World {
     fn check_steady(&mut self, id: HostId, request: &Request) {
         let now_us = self.now_us;
         let every_us = self.settings.lease_duration_ms / 3 * MS;
-        let host = &mut self.hosts[id];
         let renews = matches!(
             request.action,
             Action::WriteLease(LeaseWrite {
@@ -139,6 +138,7 @@ impl World {
                 ..
             })
         );
+        let host = &mut self.hosts[id];
         let last = host
             .renewed
             .filter(|(_, incarnation)| *incarnation == host.incarnation);
@@ -147,7 +147,9 @@ impl World {
         }
         let quiet_us = self.disturbed_until_us + self.settings.settle_ms() * MS;
         // A pod that drains acts when its own time runs out, without anything else happening.
-        let ends = |host: &Host| host.elector.is_some() && host.life.deleted_us.is_some();
+        let left = |host: &Host| self.api.pod(host.uid()).is_some_and(|pod| !pod.grouped);
+        let ends =
+            |host: &Host| host.elector.is_some() && (host.life.deleted_us.is_some() || left(host));
         let draining = self.hosts.iter().any(ends);
         if now_us < quiet_us + every_us || draining {
             return;

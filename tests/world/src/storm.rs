@@ -9,13 +9,14 @@ use super::random::Random;
 use super::scenario::{Plan, Scenario, Settings};
 
 /// The scenarios of this module.
-pub(super) const ALL: [Scenario; 6] = [
+pub(super) const ALL: [Scenario; 7] = [
     Scenario::new("storm", |random| plan(random, operation)),
     Scenario::new("tempest", |random| plan_of(random, operation, 3, 16)),
     Scenario::new("restored", restored),
     Scenario::new("foreigner", foreigner),
     Scenario::new("flickering-service", flickering_service),
     Scenario::new("forbidden", forbidden),
+    Scenario::new("outside", outside),
 ];
 
 fn operation(random: &mut Random, settings: &Settings) -> Operation {
@@ -85,6 +86,22 @@ fn forbidden(random: &mut Random) -> Plan {
             for_ms: random.between(10, longest_ms),
         };
         burst.push((random.between(0, 10_000), forbid));
+    }
+    plan
+}
+
+/// People take pods out of the group, for a while or for good, while anything happens.
+fn outside(random: &mut Random) -> Plan {
+    let mut plan = plan(random, operation);
+    for burst in &mut plan.bursts {
+        for _ in 0..random.between(1, 2) {
+            let longest_ms = random.pick(&[0, 50, 5_000, 40_000]);
+            let leave = Operation::LeaveGroup {
+                target: target(random),
+                for_ms: random.between(0, longest_ms),
+            };
+            burst.push((random.between(0, 5_000), leave));
+        }
     }
     plan
 }

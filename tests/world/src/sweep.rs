@@ -13,16 +13,17 @@ use std::thread;
 const VIOLATIONS_MAX: usize = 50;
 
 /// The random scenarios, and the part of a hundred fresh runs that each has.
-pub const SHARES: [(&str, u64); 9] = [
+pub const SHARES: [(&str, u64); 10] = [
     ("chaos", 15),
     ("storm", 20),
-    ("tempest", 15),
+    ("tempest", 10),
     ("everyday", 15),
     ("restored", 10),
     ("foreigner", 5),
     ("slow-then-silent", 10),
     ("flickering-service", 5),
     ("forbidden", 5),
+    ("outside", 5),
 ];
 
 /// What many runs have met.

@@ -58,7 +58,7 @@ pub(super) fn list(api: &Api, kind: Kind) -> Input {
             Some(lease) => Input::LeaseSeen(lease.clone()),
             None => Input::LeaseAbsent(api.version()),
         },
-        Kind::Pods => Input::PodsListed(api.pods().map(|pod| pod.view.clone()).collect()),
+        Kind::Pods => Input::PodsListed(api.pods().filter_map(Pod::shown).collect()),
         Kind::Services => {
             Input::ServicesListed(api.services().filter_map(Service::shown).collect())
         }
@@ -75,9 +75,11 @@ pub(super) fn news(change: &Change) -> Option<(Kind, Input)> {
             Some((Kind::Lease, Input::LeaseAbsent(change.version)))
         }
         Object::Pod { before, after } => {
-            let input = match after {
-                Some(pod) => Input::PodSeen(pod.view.clone()),
-                None => Input::PodGone(before.as_ref().map(Pod::uid)?),
+            let shown = |pod: &Option<Pod>| pod.as_ref().and_then(Pod::shown);
+            let input = match (shown(before), shown(after)) {
+                (_, Some(view)) => Input::PodSeen(view),
+                (Some(view), None) => Input::PodGone(view.uid),
+                (None, None) => return None,
             };
             Some((Kind::Pods, input))
         }

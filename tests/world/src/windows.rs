@@ -17,6 +17,9 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("paused-delete", |_| paused_delete()),
     Scenario::new("foreigner-takes", |_| foreigner_takes()),
     Scenario::new("services-forbidden", |_| services_forbidden(100, 25_000)),
+    Scenario::new("outside-exclusive", |_| taken_out(Exclusive, false)),
+    Scenario::new("outside-exclusive-fenced", |_| taken_out(Exclusive, true)),
+    Scenario::new("outside-seamless", |_| taken_out(Seamless, false)),
     Scenario::new("services-taken-away", |_| {
         services_forbidden(40_000, 600_000)
     }),
@@ -144,6 +147,15 @@ fn services_forbidden(crash_after_ms: u64, for_ms: u64) -> Plan {
         (crash_after_ms, Operation::CrashNode(Target::Leader)),
     ];
     script(Exclusive, operations)
+}
+
+/// Somebody takes the label of the group off the leader's pod.
+fn taken_out(handover: Handover, fencing: bool) -> Plan {
+    let (target, for_ms) = (Target::Leader, 0);
+    let leave = Operation::LeaveGroup { target, for_ms };
+    let mut plan = script(handover, vec![(0, leave)]);
+    plan.settings.rules.fencing = fencing;
+    plan
 }
 
 /// The leader of a paused group is deleted: it keeps the role to its end, and nobody follows.

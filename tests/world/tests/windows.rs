@@ -42,6 +42,27 @@ fn a_right_that_was_taken_away_holds_an_exclusive_role_up_for_half_a_minute() {
     });
 }
 
+/// Its app runs on: the role goes as it does in a switchover.
+#[test]
+fn a_leader_that_is_taken_out_of_the_group_hands_the_role_on() {
+    for (name, unlabelled) in [
+        ("outside-exclusive", 1),
+        ("outside-exclusive-fenced", 0),
+        ("outside-seamless", 1),
+    ] {
+        check(name, |run| {
+            let (at_us, pod) = mark(run, "leave group");
+            let active_us = became_active_us(run, at_us, pod);
+            assert!(active_us < 2 * SECOND, "{name}: {active_us}");
+            assert_eq!(run.moves_after(at_us), 1, "{name}");
+            let last = run.active.last().map(|(_, pods)| pods.len());
+            assert_eq!(last, Some(1), "{name}");
+            let written = run.sent_after(at_us, "unlabel self");
+            assert!(written >= unlabelled, "{name}: its own label stays on");
+        });
+    }
+}
+
 /// How long after `from_us` a pod other than `pod` was the only active one.
 fn became_active_us(run: &Run, from_us: u64, pod: Option<&str>) -> u64 {
     let only_another = |pods: &[String]| pods.len() == 1 && pods.first().map(String::as_str) != pod;
