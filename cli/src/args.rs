@@ -168,6 +168,9 @@ pub(crate) struct SwitchoverArgs {
 pub(crate) struct HistoryArgs {
     /// The group
     pub(crate) group: String,
+    /// Draw a picture of who was active when into this file; - for standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub(crate) svg: Option<PathBuf>,
     /// Format of the output
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<Data>,
@@ -269,6 +272,7 @@ mod tests {
             "status --as jane --as-group dev --as-group ops",
             "pause web --kubeconfig f --request-timeout 500ms",
             "check -A -o json",
+            "history web --svg web.svg",
             "check --pre -n shop",
             "version -A",
         ] {

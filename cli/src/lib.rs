@@ -35,6 +35,7 @@ mod report;
 mod status;
 mod switchover;
 mod table;
+mod timeline;
 mod yaml;
 
 use args::{Args, Command};

@@ -15,7 +15,7 @@ pub(crate) fn now() -> Timestamp {
     "2026-02-03T04:10:00Z".parse().unwrap()
 }
 
-fn testdata() -> PathBuf {
+pub(crate) fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 

@@ -298,3 +298,28 @@ fn versions_are_those_of_who_is_there() {
     );
     assert_eq!(run.result.unwrap(), expected);
 }
+
+#[test]
+fn a_history_is_drawn_into_a_file() {
+    let answers = || {
+        vec![
+            ("/leases", 200, list("Lease")),
+            ("/pods", 200, list("Pod")),
+            ("/services", 200, list("Service")),
+        ]
+    };
+    let drawn = run("history web --svg -", answers()).result.unwrap();
+    assert!(
+        drawn.starts_with("<svg ") && drawn.contains("web-3"),
+        "{drawn}"
+    );
+    let file = std::env::temp_dir().join(format!("history-{}.svg", std::process::id()));
+    let told = run(&format!("history web --svg {}", file.display()), answers());
+    let expected = format!("3 moves are drawn in {}\n", file.display());
+    assert_eq!(told.result.unwrap(), expected);
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("<svg "));
+    std::fs::remove_file(file).unwrap();
+    let failed = run("history web --svg /no/such/folder/file", answers());
+    let failure = failed.result.unwrap_err().to_string();
+    assert!(failure.contains("/no/such/folder/file: "), "{failure}");
+}
