@@ -33,6 +33,7 @@ mod output;
 mod pause;
 mod report;
 mod status;
+mod suggest;
 mod switchover;
 mod table;
 mod timeline;
@@ -46,8 +47,17 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Runs one command and says how it ended.
+/// Runs one command and says how it ended. Under the name by which kubectl asks for completions, it
+/// answers that.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if suggest::asked(args.first()) {
+        let words = args.iter().skip(1);
+        let words: Vec<String> = words.map(|it| it.to_string_lossy().into_owned()).collect();
+        let offers = suggest::answer(&words);
+        std::io::stdout().write_all(offers.as_bytes()).ok();
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(asked) => {
@@ -82,8 +92,8 @@ fn execute(args: &Args) -> Result<Said, Failure> {
     text.map(Said::from)
 }
 
-/// Runs a command that asks a cluster.
-fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
+/// Waits for what asks a cluster.
+fn wait_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     // One provider in the whole program; a second call finds it there.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -92,7 +102,12 @@ fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Runtime)?;
-    runtime.block_on(async {
+    runtime.block_on(asking)
+}
+
+/// Runs a command that asks a cluster.
+fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
+    wait_for(async {
         let cluster = connect::connect(&args.common).await?;
         let text = match command {
             Command::Check(args) => return check::run(&cluster, args).await,

@@ -7,6 +7,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// What a request whose line contains the first text is answered: status and body; the first that
@@ -21,7 +22,8 @@ struct Run {
     asked: Vec<String>,
 }
 
-fn run(line: &str, answers: Answers) -> Run {
+/// A server that answers so; returns a kubeconfig file for it, and what it will have been asked.
+fn server(answers: Answers) -> (PathBuf, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let file = std::env::temp_dir().join(format!("kubeconfig-{port}"));
@@ -40,6 +42,11 @@ fn run(line: &str, answers: Answers) -> Run {
             std::thread::spawn(move || serve(&stream.unwrap(), &answers, &log));
         }
     });
+    (file, asked)
+}
+
+fn run(line: &str, answers: Answers) -> Run {
+    let (file, asked) = server(answers);
     let words = ["plugin", "--kubeconfig", file.to_str().unwrap()].into_iter();
     let args = Args::try_parse_from(words.chain(line.split(' '))).unwrap();
     let (result, code) = match crate::execute(&args) {
@@ -322,4 +329,28 @@ fn a_history_is_drawn_into_a_file() {
     let failed = run("history web --svg /no/such/folder/file", answers());
     let failure = failed.result.unwrap_err().to_string();
     assert!(failure.contains("/no/such/folder/file: "), "{failure}");
+}
+
+/// What the tab key offers after a command that takes a group, and after a flag that takes a pod.
+#[test]
+fn groups_and_pods_are_completed() {
+    let answers = vec![
+        ("/leases", 200, list("Lease")),
+        ("/pods", 200, list("Pod")),
+        ("/services", 200, list("Service")),
+    ];
+    let (file, asked) = server(answers);
+    let file = file.to_str().unwrap();
+    let offered = |line: &[&str]| {
+        let words = [&["--kubeconfig", file], line].concat();
+        let words: Vec<String> = words.iter().map(|it| (*it).to_owned()).collect();
+        crate::suggest::answer(&words)
+    };
+    assert_eq!(offered(&["status", "w"]), "web\n:4\n");
+    let to = ["-n", "other", "switchover", "web", "--to", ""];
+    assert_eq!(offered(&to), "web-1\nweb-2\n:4\n");
+    let asked = asked.lock().unwrap();
+    let last = asked.iter().find(|it| it.contains("/other/leases"));
+    assert!(last.is_some(), "{asked:?}");
+    std::fs::remove_file(file).unwrap();
 }
