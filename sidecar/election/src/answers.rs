@@ -171,6 +171,9 @@ impl Elector {
             return self.finish_outside(now, asked, outcome);
         }
         if !self.group.knows(target) {
+            if self.finish_predecessor(now, target, source, &outcome) {
+                return;
+            }
             // It went while the request was under way: what is said of it is of before, and there is
             // nothing to write nor to wait for.
             return;

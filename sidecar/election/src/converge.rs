@@ -15,7 +15,7 @@ use common::contract::NO_POD;
 pub(crate) const REFUSALS_MAX: u32 = 3;
 
 /// A wanted change, or the knowledge that one is waiting for its retry.
-enum Change {
+pub(crate) enum Change {
     /// Everything of this stage is as it should be.
     None,
     /// Something is not, and cannot be written yet.
@@ -99,6 +99,7 @@ impl Elector {
             let outdated = service.term.is_none_or(|written| written < term);
             !at_once && (outdated || service.points_elsewhere(&own.uid))
         };
+        let known = self.look_for_predecessor(agenda);
         let unrouted = self.route(agenda, None, term, foreign);
         let stripped = self.strip_others(agenda, own, term, |pod| pod.role == RoleLabel::Active);
         // Each pod is written, also one that is passive: a write of its own that is still on its
@@ -111,7 +112,7 @@ impl Elector {
         let uid = Some(own.uid.as_str());
         let taken = self.route(agenda, uid, term, |_| at_once);
         let own_label = self.set_role(agenda, own, PodRole::Active, term);
-        for stage in [unrouted, stripped, outdated, taken, own_label] {
+        for stage in [known, unrouted, stripped, outdated, taken, own_label] {
             match stage {
                 Change::None => {}
                 Change::Waiting => return None,

@@ -11,6 +11,7 @@ use crate::step::{Action, LeaseWriteKind, Request, RequestId, Role, Standing, St
 use crate::successor::{Ineligible, Peer, ineligible};
 use crate::time::Mono;
 use crate::view::{PodView, RoleLabel, Version};
+use common::ids::Identity;
 
 /// Longest request after SIGTERM, milliseconds: the kubelet may leave two seconds in all.
 const LAST_ATTEMPT_MS_MAX: u64 = 500;
@@ -31,6 +32,8 @@ pub struct Elector {
     pub(crate) terminated: bool,
     pub(crate) unready_since: Option<Mono>,
     pub(crate) outside: Outside,
+    /// Whose pod may still carry the active label; in exclusive.
+    pub(crate) predecessor: Option<Identity>,
     in_flight: Option<InFlight>,
     next_id: u64,
     pub(crate) jitter: Jitter,
@@ -76,6 +79,7 @@ impl Elector {
             terminated: false,
             unready_since: None,
             outside: Outside::Unknown,
+            predecessor: None,
             in_flight: None,
             next_id: 0,
         }
@@ -257,6 +261,7 @@ impl Elector {
     /// A pod is gone. The own one was removed at once: what is left is to hand the role on.
     pub(crate) fn lose_pod(&mut self, now: Mono, uid: &str) {
         self.group.lose_pod(uid);
+        self.predecessor = self.predecessor.take().filter(|pod| pod.uid != uid);
         if uid == self.params.identity.uid {
             self.drain_since = self.drain_since.or(Some(now));
         }
@@ -292,6 +297,9 @@ impl Elector {
     /// Registers a request as in flight.
     fn send(&mut self, now: Mono, action: Action) -> Request {
         let deadline = self.deadline(now, &action);
+        if let Action::WriteLease(write) = &action {
+            self.note_predecessor(write);
+        }
         if let Action::WriteLease(write) = &action
             && matches!(
                 write.kind,

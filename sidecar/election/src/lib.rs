@@ -19,6 +19,7 @@ mod input;
 mod observed;
 mod outside;
 mod params;
+mod predecessor;
 mod step;
 mod successor;
 mod switchover;

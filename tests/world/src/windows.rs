@@ -20,6 +20,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("outside-exclusive", |_| taken_out(Exclusive, false)),
     Scenario::new("outside-exclusive-fenced", |_| taken_out(Exclusive, true)),
     Scenario::new("outside-seamless", |_| taken_out(Seamless, false)),
+    Scenario::new("blind-to-the-last", |_| blind_to_the_last()),
     Scenario::new("services-taken-away", |_| {
         services_forbidden(40_000, 600_000)
     }),
@@ -128,6 +129,27 @@ fn outbid_service() -> Plan {
         ],
     );
     plan.settings.rules.fencing = false;
+    plan
+}
+
+/// A pod is made and gets the role while the watch of another tells nothing; that one follows.
+fn blind_to_the_last() -> Plan {
+    let blind = Operation::BreakWatch {
+        target: Target::Standby(0),
+        kind: Kind::Pods,
+        for_ms: 90_000,
+    };
+    let mut plan = script(
+        Exclusive,
+        vec![
+            (0, blind),
+            (0, Operation::Delete(Target::Leader)),
+            (20_000, Operation::CrashNode(Target::Leader)),
+        ],
+    );
+    plan.settings.pods = 2;
+    plan.settings.priorities = vec![5, 0];
+    plan.settings.app_stops_in_ms = (8_000, 8_000);
     plan
 }
 

@@ -89,6 +89,18 @@ fn an_exclusive_successor_labels_itself_once_it_knows_the_services() {
 }
 
 #[test]
+fn an_exclusive_successor_strips_a_last_holder_that_its_watch_has_not_shown() {
+    check("blind-to-the-last", |run| {
+        let (deleted_us, first) = mark(run, "delete");
+        let (at_us, second) = mark(run, "crash node");
+        assert_eq!(run.moves_after(deleted_us), 2);
+        let third = run.leader_at(at_us + 20 * SECOND);
+        assert!(third.is_some() && third != first && third != second);
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
+#[test]
 fn the_term_of_a_service_never_falls() {
     check("outbid-service", |run| {
         let (at_us, _) = mark(run, "outbid service");
