@@ -189,9 +189,11 @@ impl Elector {
             && !self.group.is_uncertain(&self.params.identity.uid)
     }
 
-    /// Whether traffic may come here that this pod can turn away.
+    /// Whether traffic may come here that this pod can turn away, or its own label may be on.
     fn must_shed_traffic(&self) -> bool {
-        self.group.routes_to(&self.params.identity.uid)
+        let own = self.own_pod().map(|own| Target::Pod(own.uid.clone()));
+        own.is_some_and(|own| self.group.retry(&own).stale)
+            || self.group.routes_to(&self.params.identity.uid)
             || self.must_strip_outside()
             || self.misses_own()
     }

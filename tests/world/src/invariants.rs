@@ -232,14 +232,15 @@ impl World {
     }
 
     /// Whether a pod is there that could lead for want of a better one. While a pod is being deleted
-    /// that is not said: it may keep the Lease until its time runs out.
+    /// or outside of the group that is not said: it may keep the Lease until its time runs out.
     fn has_degraded(&self) -> bool {
         let could = |pod: &Pod| {
             let host = self.hosts.iter().find(|host| host.uid() == pod.view.uid);
             let runs = host.is_some_and(|host| host.reachable_at(self.now_us));
             runs && pod.grouped && pod.view.started && pod.view.priority >= 0
         };
-        self.api.pods().all(|pod| !pod.view.terminating) && self.api.pods().any(could)
+        let stays = |pod: &Pod| pod.grouped && !pod.view.terminating;
+        self.api.pods().all(stays) && self.api.pods().any(could)
     }
 }
 

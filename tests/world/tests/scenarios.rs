@@ -75,6 +75,7 @@ fn an_exclusive_takeover_moves_traffic_in_one_write() {
         };
         assert_ne!(Some(new.as_str()), old);
         assert_eq!(run.most_active(), 1);
+        assert_eq!(run.sent_after(at_us, "read pod"), 0, "no news is old news");
     });
 }
 
@@ -448,6 +449,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("tempest", 16_484, "a sidecar that was restarted took its Lease back without a pod"),
     ("tempest", 1_795_284_008_002_233, "a restarted sidecar was blamed for its predecessor's requests"),
     ("storm", 1_795_271_277_001_904, "a lost write to a pod that was gone was waited for, for ever"),
+    ("restored", 1_795_288_602_000_968, "the Lease was freed though the own label may have been on"),
     ("foreigner", 1_795_276_745_002_193, "a deleted Lease was made anew before a longer lease was over"),
 ];
 
