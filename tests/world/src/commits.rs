@@ -20,9 +20,9 @@ impl World {
                 let term = before.map_or(0, |record| record.term);
                 let acquires = write.kind == LeaseWriteKind::Acquire;
                 if before.is_none() {
-                    let shown = self.term_shown();
+                    let shown = self.term_shown(id);
                     self.memory.forget_terms_above(shown);
-                    if shown == 0 && !self.any_active() {
+                    if shown == 0 && !self.any_active(id) {
                         // People have erased whatever told of a leader: nobody can know of it.
                         self.begin_anew(self.now_us);
                     }
@@ -74,20 +74,28 @@ impl World {
         }
     }
 
-    /// Whether anything names an active pod.
-    fn any_active(&self) -> bool {
+    /// Whether anything that may be seen names an active pod.
+    fn any_active(&self, id: HostId) -> bool {
         let pod = |uid: Option<&str>| uid.is_some_and(|uid| uid != NO_POD);
-        let mut services = self.api.services();
+        let mut services = self.services_seen_by(id);
         self.api.pods().any(is_active)
             || services.any(|service| pod(service.view.active.as_deref()))
     }
 
     /// The highest term that is left on any pod or Service: once the Lease is deleted, nothing else
     /// says which terms there have been.
-    fn term_shown(&self) -> u64 {
+    fn term_shown(&self, id: HostId) -> u64 {
         let pods = self.api.pods().filter_map(|pod| pod.shown()?.term);
-        let services = self.api.services().filter_map(|service| service.view.term);
+        let services = self
+            .services_seen_by(id)
+            .filter_map(|service| service.view.term);
         pods.chain(services).max().unwrap_or(0)
+    }
+
+    /// The Services of the group, unless they are out of this pod's hands.
+    fn services_seen_by(&self, id: HostId) -> impl Iterator<Item = &Service> {
+        let barred = self.hosts[id].barred_at(self.now_us);
+        self.api.services().filter(move |_| !barred)
     }
 
     /// I3.
