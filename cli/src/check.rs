@@ -25,8 +25,12 @@ use crate::output::{Said, data};
 use finding::{Finding, Level};
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
+use std::io::IsTerminal;
 
 pub(crate) use versions::run as version;
+
+/// Ends a colour of a terminal.
+const PLAIN: &str = "\x1b[0m";
 
 /// Findings about one thing.
 #[derive(Debug, Serialize)]
@@ -49,13 +53,18 @@ pub(crate) async fn run(cluster: &Cluster, args: &CheckArgs) -> Result<Said, Fai
     let report = Report::new(sections(cluster, args).await?);
     let text = match args.output {
         Some(format) => data(&report, format)?,
-        None => report.text(),
+        None => report.text(colours()),
     };
     let code = match report.errors {
         0 => exit::DONE,
         _ => exit::UNSOUND,
     };
     Ok(Said { text, code })
+}
+
+/// Whether somebody looks at it who sees colours and has not asked for none.
+fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 async fn sections(cluster: &Cluster, args: &CheckArgs) -> Result<Vec<Section>, Failure> {
@@ -101,13 +110,17 @@ impl Report {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, coloured: bool) -> String {
         let mut text = String::new();
         for section in &self.sections {
             text.push_str(&format!("{}\n", section.title));
             for finding in &section.findings {
-                let word = finding.level.word();
-                text.push_str(&format!("{word:<9}{}: {}\n", finding.check, finding.text));
+                let word = format!("{:<9}", finding.level.word());
+                let word = match finding.level.colour() {
+                    colour if coloured => format!("{colour}{word}{PLAIN}"),
+                    _ => word,
+                };
+                text.push_str(&format!("{word}{}: {}\n", finding.check, finding.text));
                 if let Some(cure) = &finding.cure {
                     text.push_str(&format!("         do: {cure}\n"));
                 }

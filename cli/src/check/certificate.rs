@@ -19,13 +19,13 @@ const DAY_S: i64 = 86_400;
 pub(crate) fn findings(facts: &Installation, now: Timestamp) -> Vec<Finding> {
     let secret = match &facts.secret {
         Read::Unseen(why) => {
-            let why = format!(
-                "{why}; the webhook's metric \
-                 active_passive_webhook_certificate_expiry_timestamp_seconds says the same"
+            let metric = format!(
+                "{why}; the metric active_passive_webhook_certificate_expiry_timestamp_seconds \
+                 says when it ends"
             );
             return vec![
-                Finding::unseen("Certificate", &why),
-                Finding::unseen("Authority", &why),
+                Finding::unseen("Certificate", &metric),
+                Finding::unseen("Authority", why),
             ];
         }
         Read::Absent => {

@@ -23,6 +23,15 @@ impl Level {
             Self::Error => "error",
         }
     }
+
+    /// Its colour on a terminal.
+    pub(crate) fn colour(self) -> &'static str {
+        match self {
+            Self::Ok => "\x1b[32m",
+            Self::Warning => "\x1b[33m",
+            Self::Error => "\x1b[31m",
+        }
+    }
 }
 
 /// One line.

@@ -10,8 +10,6 @@ use k8s_openapi::jiff::Timestamp;
 
 /// Label that every namespace has: its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-/// What the API server says when it could not ask a webhook.
-const CALL_FAILED: &str = "failed calling webhook";
 
 /// All that is to be said.
 pub(crate) fn findings(facts: &Installation, now: Timestamp) -> Vec<Finding> {
@@ -116,7 +114,10 @@ fn deployment(facts: &Installation) -> Finding {
         )
         .cure(look)
         .docs(page::WEBHOOK),
-        _ => Finding::ok(check, format!("{ready} pods of the webhook are ready")),
+        _ => Finding::ok(
+            check,
+            format!("pods of the webhook that are ready: {ready}"),
+        ),
     }
 }
 
@@ -143,7 +144,7 @@ fn endpoints(facts: &Installation) -> Finding {
              `kubectl -n {namespace} get service,endpointslices,pods --show-labels`"
         ))
         .docs(page::WEBHOOK),
-        count => Finding::ok(check, format!("Service {name} has {count} endpoints")),
+        count => Finding::ok(check, format!("Service {name} has endpoints: {count}")),
     }
 }
 
@@ -175,12 +176,11 @@ fn trial(facts: &Installation) -> Finding {
                  container out: `kubectl get mutatingwebhookconfigurations`",
             )
             .docs(page::WRONG),
-        Trial::Failed(message) => Finding::error(
-            check,
-            format!("the API server cannot ask the webhook: {message}"),
-        )
-        .cure(cure_of_call(message, &facts.namespace))
-        .docs(page::TRUST),
+        Trial::Failed(message) => {
+            let (cure, docs) = cure_of_call(message, &facts.namespace);
+            let text = format!("the API server cannot ask the webhook: {message}");
+            Finding::error(check, text).cure(cure).docs(docs)
+        }
         Trial::Refused(message) => {
             Finding::warning(check, format!("{tried} was refused: {message}"))
                 .cure("choose a namespace by -n whose quotas and policies let such a pod pass")
@@ -190,28 +190,26 @@ fn trial(facts: &Installation) -> Finding {
     }
 }
 
-/// What to do about a webhook that cannot be asked, by what the API server says.
-fn cure_of_call(message: &str, namespace: &str) -> String {
+/// What to do about a webhook that cannot be asked, by what the API server says, and where to read on.
+fn cure_of_call(message: &str, namespace: &str) -> (String, &'static str) {
     if message.contains("x509") || message.contains("certificate") {
-        return format!(
+        let cure = format!(
             "its certificate is not trusted: `kubectl -n {namespace} logs deployment/{}` says why \
              the authority is not published",
             names::WEBHOOK
         );
+        return (cure, page::TRUST);
     }
-    if message.contains("no endpoints") {
-        return "make pods of the webhook ready".to_owned();
+    if message.contains("no endpoints") || message.contains("connection refused") {
+        let cure = "make pods of the webhook ready: see the lines above";
+        return (cure.to_owned(), page::WEBHOOK);
     }
-    let called = if message.contains(CALL_FAILED) {
-        ""
-    } else {
-        "if it goes on: "
-    };
-    format!(
-        "{called}port {} of the webhook's pods must be open from the control plane, and a \
-         NetworkPolicy must let it in",
+    let cure = format!(
+        "port {} of the webhook's pods must be open from the control plane, and a NetworkPolicy \
+         must let it in",
         contract::WEBHOOK_PORT
-    )
+    );
+    (cure, page::WRONG)
 }
 
 /// The cluster roles of groups: bindings to what is not there give nothing.

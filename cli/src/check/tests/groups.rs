@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const ACCOUNT: &str = "active-passive-group-web";
 
 /// The settled case, with what the checks look at beside it.
-fn settled() -> Vec<Value> {
+pub(super) fn settled() -> Vec<Value> {
     let mut all = objects("settled");
     for pod in all.iter_mut().filter(|it| it["kind"] == "Pod") {
         pod["spec"]["serviceAccountName"] = json!(ACCOUNT);
@@ -37,7 +37,7 @@ fn settled() -> Vec<Value> {
     all
 }
 
-fn workloads(all: &[Value]) -> Workloads {
+pub(super) fn workloads(all: &[Value]) -> Workloads {
     let meta = |it: &Value| read(it["metadata"].clone());
     let accounts = all.iter().filter(|it| it["kind"] == "ServiceAccount");
     let services: Vec<Service> = of(all, "Service").unwrap();

@@ -29,7 +29,7 @@ fn bound(name: &str) -> Policy {
     }))
 }
 
-fn sound() -> Installation {
+pub(super) fn sound() -> Installation {
     let entry = |path: &str| {
         json!({
             "name": "inject.active-passive.dev",
