@@ -13,6 +13,9 @@ const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// All that is to be said.
 pub(crate) fn findings(facts: &Installation, now: Timestamp) -> Vec<Finding> {
+    if let (Read::Absent, Read::Absent) = (&facts.configuration, &facts.deployment) {
+        return vec![nothing(facts)];
+    }
     let mut findings = vec![configuration(facts)];
     findings.extend(certificate::findings(facts, now));
     findings.push(deployment(facts));
@@ -48,6 +51,20 @@ pub(crate) fn excluded(configuration: &Read<MutatingWebhookConfiguration>) -> Ve
 /// The path at which an entry asks.
 pub(crate) fn path(entry: &MutatingWebhook) -> Option<&str> {
     entry.client_config.service.as_ref()?.path.as_deref()
+}
+
+/// One finding says more than ten that all mean the same.
+fn nothing(facts: &Installation) -> Finding {
+    let text = format!(
+        "active-passive is not installed here: there is no MutatingWebhookConfiguration {}, and no \
+         Deployment {} in namespace {}",
+        names::CONFIGURATION,
+        names::WEBHOOK,
+        facts.namespace
+    );
+    Finding::error("Installed", text)
+        .cure("`kubectl active-passive check --pre` says whether it can be; then install the chart")
+        .docs(page::INSTALL)
 }
 
 fn configuration(facts: &Installation) -> Finding {

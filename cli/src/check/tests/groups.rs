@@ -94,6 +94,10 @@ const GROUP_BREAKS: &[GroupBreak] = &[
             all.retain(|it| it["metadata"]["name"] != contract::SIDECAR_CLUSTER_ROLE);
         },
     ),
+    (Level::Error, "GroupRights", "its Lease and pods", |all| {
+        let binding = find(all, "RoleBinding", contract::SIDECAR_CLUSTER_ROLE);
+        binding["subjects"][0]["name"] = json!("another");
+    }),
     (Level::Error, "GroupRights", "its Services", |all| {
         all.retain(|it| it["metadata"]["name"] != contract::ROUTER_CLUSTER_ROLE);
     }),

@@ -148,6 +148,10 @@ const BREAKS: &[Break] = &[
     (Level::Error, "WebhookReady", "no Deployment", |it| {
         it.deployment = Read::Absent;
     }),
+    (Level::Error, "Installed", "is not installed here", |it| {
+        it.configuration = Read::Absent;
+        it.deployment = Read::Absent;
+    }),
     (Level::Error, "WebhookEndpoints", "no endpoints", |it| {
         it.endpoints = Read::Seen(Vec::new());
     }),
