@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who has written, for whoever asks later: a pause says whose it is.
+const MANAGER: &str = "kubectl-active-passive";
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -68,10 +70,11 @@ impl Cluster {
         self.send(what, Method::GET, path, Vec::new()).await
     }
 
-    /// Merges `patch` into an object.
+    /// Merges `patch` into an object, and leaves this program's name there.
     pub(crate) async fn patch(&self, what: &str, path: &str, patch: &Value) -> Result<(), Failure> {
         let body = patch.to_string().into_bytes();
-        let patched: Result<Value, _> = self.send(what, Method::PATCH, path, body).await;
+        let path = format!("{path}?fieldManager={MANAGER}");
+        let patched: Result<Value, _> = self.send(what, Method::PATCH, &path, body).await;
         patched.map(drop)
     }
 

@@ -1,6 +1,6 @@
 //! What would stop a failover, or already keeps the group from being served: in plain words.
 
-use crate::age::span;
+use crate::age::{since_s, span};
 use crate::group::Group;
 use crate::lease::Lease;
 use common::service::Route;
@@ -60,9 +60,14 @@ fn of_lease(group: &Group, now: Timestamp) -> Vec<Doubt> {
         (Some(_), _) => {}
     }
     if lease.is_paused() {
+        let by = lease.pause().map(|pause| {
+            let ago = since_s(now, pause.at).map(|s| format!(", {} ago", span(s)));
+            format!(" (paused by {}{})", pause.by, ago.unwrap_or_default())
+        });
         let text = format!(
-            "nobody is promoted, also when the active pod fails; \
-             `kubectl active-passive resume {name}` ends that"
+            "nobody is promoted, also when the active pod fails{}; \
+             `kubectl active-passive resume {name}` ends that",
+            by.unwrap_or_default()
         );
         doubts.push(doubt("Paused", text));
     }

@@ -6,13 +6,69 @@ use common::ids::Identity;
 use common::objects::Meta;
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A Lease, read from its JSON.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Read")]
 pub(crate) struct Lease {
     pub(crate) metadata: Meta,
+    spec: Spec,
+    pause: Option<Pause>,
+}
+
+/// Who has written the pause, and when that program last wrote the Lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// The program, as it names itself.
+    pub(crate) by: String,
+    pub(crate) at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    metadata: ReadMeta,
     #[serde(default)]
     spec: Spec,
+}
+
+#[derive(Deserialize)]
+struct ReadMeta {
+    #[serde(flatten)]
+    meta: Meta,
+    #[serde(rename = "managedFields", default)]
+    managed: Option<Vec<Managed>>,
+}
+
+/// What one program has written of an object.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Managed {
+    manager: String,
+    time: Option<String>,
+    #[serde(rename = "fieldsV1")]
+    fields: Option<Value>,
+}
+
+impl From<Read> for Lease {
+    fn from(read: Read) -> Self {
+        let pointer = format!("f:{}", contract::PAUSED);
+        let wrote = |managed: &&Managed| {
+            let fields = managed.fields.as_ref();
+            let written = fields.map(|it| &it["f:metadata"]["f:annotations"][&pointer]);
+            written.is_some_and(|it| !it.is_null())
+        };
+        let managed = read.metadata.managed.unwrap_or_default();
+        let pause = managed.iter().find(wrote).map(|managed| Pause {
+            by: managed.manager.clone(),
+            at: managed.time.as_ref().and_then(|time| time.parse().ok()),
+        });
+        Self {
+            metadata: read.metadata.meta,
+            spec: read.spec,
+            pause,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -73,6 +129,11 @@ impl Lease {
         self.metadata.annotation(contract::PAUSED) == Some("true")
     }
 
+    /// Who froze it and when, as far as the API server has kept it.
+    pub(crate) fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref().filter(|_| self.is_paused())
+    }
+
     /// The pod that a switchover asks for, while it is not answered.
     pub(crate) fn switchover(&self) -> Option<&str> {
         self.metadata.annotation(contract::SWITCHOVER)
@@ -87,5 +148,36 @@ impl Lease {
     pub(crate) fn history(&self) -> Vec<Entry> {
         let history = self.metadata.annotation(contract::HISTORY);
         history.map(Entry::read).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn who_paused_is_read_from_the_managed_fields() {
+        let lease = |paused: &str| -> Lease {
+            let of = |key: &str| json!({"f:metadata": {"f:annotations": {key: {}}}});
+            serde_json::from_value(json!({
+                "metadata": {
+                    "name": "web",
+                    "annotations": {contract::PAUSED: paused},
+                    "managedFields": [
+                        {"manager": "sidecar", "fieldsV1": of("f:other")},
+                        {"manager": "kubectl-annotate", "time": "2026-02-01T04:10:00Z",
+                         "fieldsV1": of("f:active-passive.dev/paused")},
+                    ],
+                },
+            }))
+            .unwrap()
+        };
+        let pause = Pause {
+            by: "kubectl-annotate".to_owned(),
+            at: "2026-02-01T04:10:00Z".parse().ok(),
+        };
+        assert_eq!(lease("true").pause(), Some(&pause));
+        assert_eq!(lease("false").pause(), None);
     }
 }

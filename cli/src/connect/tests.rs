@@ -193,7 +193,8 @@ fn a_switchover_is_one_patch_of_the_lease() {
         said.starts_with("asked web-3 to hand over to web-1; "),
         "{said}"
     );
-    let patch = "PATCH /apis/coordination.k8s.io/v1/namespaces/shop/leases/web HTTP/1.1\
+    let patch = "PATCH /apis/coordination.k8s.io/v1/namespaces/shop/leases/web\
+                 ?fieldManager=kubectl-active-passive HTTP/1.1\
                  {\"metadata\":{\"annotations\":{\"active-passive.dev/switchover\":\"web-1\"}}}";
     let writes: Vec<&String> = run
         .asked

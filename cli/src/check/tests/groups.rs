@@ -210,6 +210,22 @@ fn each_break_of_what_runs_is_found() {
     }
 }
 
+/// Whoever finds it wants to know whom to ask.
+#[test]
+fn a_pause_says_whose_it_is() {
+    let mut all = settled();
+    let meta = &mut find(&mut all, "Lease", "web")["metadata"];
+    meta["annotations"][contract::PAUSED] = json!("true");
+    meta["managedFields"] = json!([{
+        "manager": "kubectl-annotate",
+        "time": "2026-01-31T04:10:00Z",
+        "fieldsV1": {"f:metadata": {"f:annotations": {"f:active-passive.dev/paused": {}}}},
+    }]);
+    let found = bad(groups::findings(&workloads(&all), now()));
+    let told = "(paused by kubectl-annotate, 3d ago)";
+    assert!(found[0].text.contains(told), "{found:?}");
+}
+
 /// A pause that nobody ended, over a leader that is gone: the way out is the pause.
 #[test]
 fn a_forgotten_pause_is_an_error() {
