@@ -98,7 +98,11 @@ impl Elector {
         }
         let successor = self.successor();
         if self.leaving() {
-            return self.leave(agenda, successor);
+            return if self.is_named_outside(record) {
+                Intent::Leave
+            } else {
+                self.leave(agenda, successor)
+            };
         }
         let requested = record
             .switchover

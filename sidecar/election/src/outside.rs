@@ -10,7 +10,7 @@ use crate::group::Target;
 use crate::input::{Failure, Outcome};
 use crate::step::Action;
 use crate::time::Mono;
-use crate::view::{PodView, RoleLabel};
+use crate::view::{PodView, Record, RoleLabel};
 
 /// What is known of the own pod while the group does not show it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,6 +54,14 @@ impl Elector {
     /// no time.
     pub(crate) fn misses_own(&self) -> bool {
         self.own_pod().is_none() && self.outside == Outside::Unknown && !self.terminated
+    }
+
+    /// Whether this pod was named as successor, though it is outside of the group. Who has named it
+    /// may be outside as well: it is not handed to and fro, the record runs out soon.
+    pub(crate) fn is_named_outside(&self, record: &Record) -> bool {
+        let directed = record.duration_ms <= self.params.directed_ms();
+        let outside = self.own_left().is_some() || self.misses_own();
+        directed && outside && self.tenure.is_none()
     }
 
     /// Asks for the own pod where the group does not show it.
