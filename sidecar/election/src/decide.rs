@@ -240,7 +240,7 @@ impl Elector {
                 _ => Some(self.acquire(MoveKind::Retaken, None)),
             };
         };
-        let term = self.raised_term(tenure, record);
+        let term = self.raised_term(agenda, tenure, record);
         let refusal = self.refusal(record).filter(|_| *intent == Intent::Lead);
         let due = agenda.reached(tenure.renewed_at + self.params.renew_every_ms());
         (due || term > tenure.term || refusal.is_some()).then(|| LeaseWrite {
@@ -260,14 +260,16 @@ impl Elector {
 
     /// The leader's term, raised above any that a stray edit or a restored backup shows. A Service
     /// that names another pod in this very term was edited as well; the fencing policies take
-    /// nothing but a higher term for it.
-    fn raised_term(&self, tenure: Tenure, record: &Record) -> u64 {
+    /// nothing but a higher term for it. Each has every pod written anew: whoever edits it again and
+    /// again is outbid as slowly as the Service is written.
+    fn raised_term(&self, agenda: &mut Agenda, tenure: Tenure, record: &Record) -> u64 {
         let uid = &self.params.identity.uid;
-        let disputed = self
-            .group
-            .services
-            .values()
-            .any(|service| service.term == Some(tenure.term) && service.names_another(uid));
+        let disputed = self.group.services.values().any(|service| {
+            let target = Target::Service(service.name.clone());
+            service.term == Some(tenure.term)
+                && service.names_another(uid)
+                && agenda.reached(self.group.retry(&target).not_before())
+        });
         let seen = self.group.term_max().max(record.term);
         if disputed || seen > tenure.term {
             (seen + 1).min(TERM_MAX)
