@@ -189,7 +189,7 @@ impl Api {
         let mut after = before.clone();
         after.view.active = Some(write.active.clone().unwrap_or_else(|| NO_POD.to_owned()));
         after.set_term(Term::Number(write.term));
-        after.by_hand = false;
+        (after.by_hand, after.late) = (false, false);
         if write.with_selector && after.view.has_selector {
             after.view.selected.clone_from(&after.view.active);
         }
@@ -308,6 +308,7 @@ impl Api {
             term: Term::Absent,
             annotated,
             by_hand: false,
+            late: false,
         };
         self.route(None, &mut service);
         self.put_service(None, service)
@@ -324,6 +325,15 @@ impl Api {
         edit(&mut after);
         self.route(Some(&before), &mut after);
         self.put_service(Some(before), after)
+    }
+
+    /// Notes that a write came after its sender had given it up.
+    pub(super) fn note_late(&mut self, action: &Action) {
+        if let Action::WriteService(write) = action
+            && let Some(service) = self.services.get_mut(&write.name)
+        {
+            service.late = true;
+        }
     }
 
     /// Writes a Service without changing what electors see of it.

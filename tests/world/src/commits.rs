@@ -112,9 +112,11 @@ impl World {
             let reached = pod.grouped || !fenced && !host.told_to_end;
             pod.view.role == RoleLabel::Active && !pod.by_hand && reached
         });
-        let routed = self
-            .routed_services()
-            .any(|service| points_at(service, uid) && !host.barred_at(self.now_us));
+        // A write that was given up can come at any time after all that can be done against it. The
+        // next leader's own write of the Service is what makes it fail.
+        let routed = self.routed_services().any(|service| {
+            points_at(service, uid) && !service.late && !host.barred_at(self.now_us)
+        });
         if labelled && (exclusive || kind == LeaseWriteKind::Release) {
             self.violate(
                 "I3",

@@ -214,6 +214,10 @@ impl World {
         );
         self.count(id, &flight.request.action, &outcome, change.as_ref());
         if let Some(change) = &change {
+            let in_flight = self.hosts[id].in_flight.map(|(request, _)| request);
+            if in_flight != Some(flight.request.id) {
+                self.api.note_late(&flight.request.action);
+            }
             self.check_commit(id, &flight.request.action, change);
         }
         self.publish(change);

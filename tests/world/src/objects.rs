@@ -27,6 +27,8 @@ pub(super) struct Service {
     pub annotated: bool,
     /// Where it points was last written by a person, not by an elector.
     pub by_hand: bool,
+    /// Where it points was last written by a request that its sender had given up.
+    pub late: bool,
 }
 
 /// One committed write.
