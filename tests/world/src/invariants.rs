@@ -23,7 +23,10 @@
 //!   degraded pod leads. Where nothing is broken, no leader loses the role but by giving it away;
 //!   whatever is broken, no news makes a leader give up a term in which the Lease names it.
 //!
-//! What people wrote by hand counts as no elector's fault until an elector has written it anew.
+//! What people wrote by hand counts as no elector's fault until an elector has written it anew. Services
+//! that an elector never was allowed to see, or that were forbidden to it for 30 s while it led, are out
+//! of its hands; for I3, so is what a write does that comes after its sender has given it up. Of a pod
+//! that was taken out of the group only its own elector knows.
 
 use super::clock::MS;
 use super::coverage::Met;
