@@ -6,7 +6,9 @@ use super::timeline::{Change, Timeline, apply_label};
 
 impl Timeline {
     /// Spans `[from_ms, to_ms)` from `from_ms` to `to_ms` in which two or more pods carried the
-    /// active label, or `service` selected another pod than the one that carried it.
+    /// active label, or `service` selected another pod than the one that carried it. What counts is
+    /// the order in which the API server took the changes: watches of pods and of Services do not
+    /// arrive in step.
     pub fn two_active(&self, service: &str, from_ms: u64, to_ms: u64) -> Vec<(u64, u64)> {
         let mut spans = Vec::new();
         let mut labelled: BTreeSet<&str> = BTreeSet::new();
@@ -20,7 +22,11 @@ impl Timeline {
                 }
             }
         };
-        for event in self.events() {
+        let mut events: Vec<_> = self.events().iter().collect();
+        events.sort_by_key(|event| event.version);
+        let mut at_ms = 0;
+        for event in events {
+            at_ms = event.at_ms.max(at_ms);
             apply_label(&mut labelled, &event.change);
             if let Change::Route { service: name, uid } = &event.change
                 && name == service
@@ -31,9 +37,9 @@ impl Timeline {
             let two = labelled.len() > 1 || (labelled.len() == 1 && elsewhere);
             match two {
                 true => {
-                    since_ms.get_or_insert(event.at_ms);
+                    since_ms.get_or_insert(at_ms);
                 }
-                false => close(&mut since_ms, event.at_ms),
+                false => close(&mut since_ms, at_ms),
             }
         }
         close(&mut since_ms, to_ms);
@@ -87,6 +93,24 @@ mod tests {
         // Two labels from 10, then a is still selected until 20; and b is still selected at 40.
         assert_eq!(seen.two_active("web", 0, 50), [(10, 20), (40, 50)]);
         assert_eq!(seen.two_active("web", 12, 45), [(12, 20), (40, 45)]);
+    }
+
+    #[test]
+    fn a_watch_that_is_behind_makes_no_two() {
+        let mut seen = timeline(&[(0, label("a", true)), (1, route(Some("a")))]);
+        let late = [
+            (20, 11, route(Some("b"))),
+            (36, 10, label("a", false)),
+            (37, 12, label("b", true)),
+        ];
+        for (at_ms, version, change) in late {
+            seen.push(Event {
+                at_ms,
+                version,
+                change,
+            });
+        }
+        assert_eq!(seen.two_active("web", 0, 50), []);
     }
 
     #[test]
