@@ -193,21 +193,21 @@ async fn event(context: &Context<'_>, kind: &str, name: &str, reason: &str) -> R
 }
 
 /// A folder on kubectl's PATH that holds the plugin.
-struct Plugin<'a> {
+pub(crate) struct Plugin<'a> {
     context: &'a Context<'a>,
     folder: PathBuf,
 }
 
 /// What the plugin answered.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl<'a> Plugin<'a> {
-    fn new(context: &'a Context<'a>) -> Result<Self> {
+    pub(crate) fn new(context: &'a Context<'a>) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("plugin-{}", context.namespace));
         std::fs::create_dir_all(&folder)?;
         let plugin = folder.join(PLUGIN);
@@ -217,12 +217,12 @@ impl<'a> Plugin<'a> {
         Ok(Self { context, folder })
     }
 
-    fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         Ok(std::fs::remove_dir_all(self.folder)?)
     }
 
     /// What it says; fails unless it succeeds.
-    async fn say(&self, args: &[&str]) -> Result<String> {
+    pub(crate) async fn say(&self, args: &[&str]) -> Result<String> {
         let said = self.answer(args).await?;
         ensure!(said.code == Some(0), "{args:?}: {said:?}");
         Ok(said.stdout)
@@ -235,12 +235,17 @@ impl<'a> Plugin<'a> {
         Ok(said.stderr)
     }
 
-    async fn answer(&self, args: &[&str]) -> Result<Said> {
+    pub(crate) async fn answer(&self, args: &[&str]) -> Result<Said> {
+        let namespace = ["--namespace", &self.context.namespace];
+        let words = [&["active-passive"], args, &namespace].concat();
+        self.kubectl(&words).await
+    }
+
+    /// What kubectl answers where it finds the plugin.
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<Said> {
         let cluster = self.context.cluster;
         let output = Command::new(cluster.binaries().path("kubectl"))
-            .arg("active-passive")
             .args(args)
-            .args(["--namespace", &self.context.namespace])
             .env("PATH", &self.folder)
             .env("KUBECONFIG", cluster.kubeconfig())
             .kill_on_drop(true)

@@ -7,6 +7,7 @@
 mod budget;
 mod chart;
 mod cli;
+mod cli_check;
 mod connections;
 mod context;
 mod demo;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         .chain(connections::CASES)
         .chain(steady::CASES)
         .chain(cli::CASES)
+        .chain(cli_check::CASES)
         .chain(fencing::CASES)
         .chain(fencing_innocent::CASES)
         .chain(fencing_modes::CASES)
