@@ -14,7 +14,7 @@ use tests::cluster::{Cluster, ClusterOptions, images};
 use tests::scene::{self, RELEASE, SYSTEM_NAMESPACE, Scene};
 
 use crate::chart::{KEPT, installed, of_the_release};
-use crate::context::Case;
+use crate::context::{Case, eventually};
 use crate::install_rights;
 
 const GROUP: &str = "web";
@@ -22,6 +22,8 @@ const NAMESPACE: &str = "default";
 const WEBHOOK: &str = "deployment/active-passive-webhook";
 /// Longest time of a planned move, milliseconds.
 const MOVED_MS: u64 = 10_000;
+/// From the ready webhook to the first pod with a sidecar, milliseconds.
+const FIRST_MS: u64 = 15_000;
 /// Longest time of one step, as kubectl takes it.
 const STEP: &str = "--timeout=90s";
 /// What the policy of missed pods says.
@@ -316,11 +318,16 @@ async fn by_kubectl(cluster: &Cluster) -> Result<()> {
     ];
     cluster.kubectl(&status).await?;
     let create = ["create", "--dry-run=server", "--output=json", "-f", "-"];
-    let pod = cluster
-        .kubectl_with_input(&create, &probe().to_string())
-        .await?;
-    let pod: Value = serde_json::from_str(&pod)?;
-    let first = &pod["spec"]["initContainers"][0]["name"];
-    ensure!(first == contract::CONTAINER, "not injected: {pod:#}");
-    Ok(())
+    let probe = probe().to_string();
+    // kube-proxy takes a new endpoint up a moment after it is ready.
+    eventually("a pod gets its sidecar", FIRST_MS, async || {
+        let pod = match cluster.kubectl_with_input(&create, &probe).await {
+            Ok(pod) => serde_json::from_str::<Value>(&pod)?,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let first = &pod["spec"]["initContainers"][0]["name"];
+        ensure!(first == contract::CONTAINER, "not injected: {pod:#}");
+        Ok(Ok(()))
+    })
+    .await
 }

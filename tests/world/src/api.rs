@@ -189,11 +189,13 @@ impl Api {
         let mut after = before.clone();
         after.view.active = Some(write.active.clone().unwrap_or_else(|| NO_POD.to_owned()));
         after.set_term(Term::Number(write.term));
-        (after.by_hand, after.late) = (false, false);
+        after.late = false;
         if write.with_selector && after.view.has_selector {
             after.view.selected.clone_from(&after.view.active);
         }
         self.route(Some(&before), &mut after);
+        // Where nothing derives the selector, that of a person stays until it is written as well.
+        after.by_hand &= after.view.selected != after.view.active;
         if self.rules.fencing && !admission::service_passes(&caller.identity.uid, &before, &after) {
             return failed(Failure::Refused);
         }

@@ -449,6 +449,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("tempest", 16_484, "a sidecar that was restarted took its Lease back without a pod"),
     ("tempest", 1_795_284_008_002_233, "a restarted sidecar was blamed for its predecessor's requests"),
     ("storm", 1_795_271_277_001_904, "a lost write to a pod that was gone was waited for, for ever"),
+    ("storm", 1_795_290_335_001_235, "a person's selector stays by hand until it is written"),
     ("restored", 1_795_288_602_000_968, "the Lease was freed though the own label may have been on"),
     ("outside", 45_680, "two pods outside of the group handed the role to and fro"),
     ("tempest", 1_795_289_385_001_052, "each edit of a Service had every pod written at once"),
