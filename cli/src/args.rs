@@ -128,9 +128,9 @@ pub(crate) struct UninjectArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct ExplainArgs {
     /// A pod that runs
-    #[arg(required_unless_present = "files", conflicts_with = "files")]
     pub(crate) pod: Option<String>,
     /// File, folder, or - for standard input; may be repeated
     #[arg(short, long = "filename", value_name = "FILE")]

@@ -8,10 +8,11 @@ use common::contract;
 use crate::deploy::{helm, rendered, rendered_with_hooks, template};
 use crate::tidy::root;
 
-const MONITORING: [&str; 3] = [
+const MONITORING: [&str; 4] = [
     "--set=monitoring.serviceMonitor=true",
     "--set=monitoring.podMonitor=true",
     "--set=monitoring.prometheusRule=true",
+    "--set=monitoring.runbooks=https://runbooks.example/operations",
 ];
 
 #[test]
@@ -40,6 +41,10 @@ fn values_that_are_not_there_or_wrong_are_refused() {
         ("webhook.missedPods=Refuse", "/webhook/missedPods"),
         ("webhook.resources.request.cpu=1", "request"),
         ("sidecar.image.digest=sha256:12", "/sidecar/image/digest"),
+        (
+            "sidecar.image.repository=registry.example/sidecar:1.0",
+            "/sidecar/image/repository",
+        ),
         ("certificates.rotationStep=1d", "/certificates/rotationStep"),
         (
             "monitoring.serviceMonitor=yes",
@@ -180,7 +185,10 @@ fn alerts_read_metrics_that_exist_and_are_explained() {
             page.contains(&format!("\n### {alert}\n")),
             "docs/operations.md does not explain {alert}"
         );
-        let anchor = format!("docs/operations.md#{}\n", alert.to_lowercase());
+        let anchor = format!(
+            "runbook_url: https://runbooks.example/operations#{}\n",
+            alert.to_lowercase()
+        );
         assert!(text.contains(&anchor), "{alert} does not say where");
     }
 }

@@ -41,10 +41,10 @@ impl Kind {
     #[must_use]
     pub fn name(self) -> String {
         match self {
-            Self::Sidecar => format!("docker.io/active-passive/sidecar:{VERSION}"),
-            Self::Webhook => format!("docker.io/active-passive/webhook:{VERSION}"),
-            Self::ExampleApp => "docker.io/active-passive/example-app:demo".into(),
-            Self::Peer => "docker.io/active-passive/peer:bench".into(),
+            Self::Sidecar => format!("registry.invalid/active-passive/sidecar:{VERSION}"),
+            Self::Webhook => format!("registry.invalid/active-passive/webhook:{VERSION}"),
+            Self::ExampleApp => "registry.invalid/active-passive/example-app:demo".into(),
+            Self::Peer => "registry.invalid/active-passive/peer:bench".into(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::packages::CNI_FOLDER;
 use super::pki::Pki;
 
 /// Name under which nodes have the sandbox image.
-pub(crate) const PAUSE_IMAGE: &str = "docker.io/active-passive/pause:test";
+pub(crate) const PAUSE_IMAGE: &str = "registry.invalid/active-passive/pause:test";
 /// Runs the pods of a node.
 pub(crate) const KUBELET: &str = "kubelet";
 /// Folder with the logs of the node's pods.
