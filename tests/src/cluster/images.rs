@@ -196,7 +196,7 @@ pub(crate) async fn pause() -> Result<PathBuf> {
     let folder = binaries::cache()?.join("images");
     let archive = folder.join(format!(
         "pause-{:016x}.tar",
-        hash(&(PAUSE_SOURCE, DOCKERFILE))
+        hash(&(PAUSE_SOURCE, node::PAUSE_IMAGE, DOCKERFILE))
     ));
     if !archive.is_file() {
         compile("pause", "pause", "sidecar").await?;
