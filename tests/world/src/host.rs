@@ -45,6 +45,8 @@ pub(super) struct Host {
     pub(super) gave_away: bool,
     /// The process has got SIGTERM.
     pub(super) told_to_end: bool,
+    /// Its pod was taken out of the group: no watch tells it of what becomes of the pod.
+    pub(super) ungrouped: bool,
     /// After the last step.
     pub(super) standing: Option<Standing>,
     /// The Services that its watch shows; `None` before the first list.
@@ -100,6 +102,7 @@ impl Host {
             life: Life::default(),
             gave_away: false,
             told_to_end: false,
+            ungrouped: false,
             standing: None,
             services: None,
             barred_from_us: None,

@@ -193,10 +193,7 @@ impl World {
                 service.view
             ))
         } else {
-            let grouped = |host: &&host::Host| {
-                let pod = self.api.pod(host.uid());
-                pod.is_none_or(|pod| pod.grouped)
-            };
+            let grouped = |host: &&host::Host| !host.ungrouped;
             let liar = self.hosts.iter().filter(grouped).find(|host| {
                 let holds = host
                     .standing_at(now_us)

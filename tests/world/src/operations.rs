@@ -199,6 +199,7 @@ impl World {
 
     /// Someone takes a pod out of the group, or puts it back.
     pub(super) fn regroup(&mut self, id: HostId, grouped: bool) {
+        self.hosts[id].ungrouped = !grouped;
         self.edit_pod(id, |pod| {
             pod.grouped = grouped;
             // Its role is what it was when it left.

@@ -452,6 +452,7 @@ const REGRESSIONS: &[(&str, u64, &str)] = &[
     ("storm", 1_795_290_335_001_235, "a person's selector stays by hand until it is written"),
     ("restored", 1_795_288_602_000_968, "the Lease was freed though the own label may have been on"),
     ("outside", 45_680, "two pods outside of the group handed the role to and fro"),
+    ("outside", 1_795_291_724_001_653, "who is outside cannot know that its own pod is gone"),
     ("tempest", 1_795_289_385_001_052, "each edit of a Service had every pod written at once"),
     ("foreigner", 1_795_276_745_002_193, "a deleted Lease was made anew before a longer lease was over"),
 ];
