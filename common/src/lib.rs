@@ -21,3 +21,4 @@ pub mod service;
 pub mod shutdown;
 #[cfg(feature = "shell")]
 pub mod telemetry;
+pub mod trial;

@@ -6,6 +6,7 @@
 use crate::client::{ApiError, REQUEST_DEADLINE, post, within};
 use crate::task::CheckArgs;
 use common::contract;
+use common::trial::container;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
@@ -75,25 +76,12 @@ pub async fn check(client: Client, args: &CheckArgs) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// A container that the admission of any namespace takes.
-fn container(image: &str, pull_policy: &str) -> Value {
-    json!({
-        "name": "app",
-        "image": image,
-        "imagePullPolicy": pull_policy,
-        "command": ["/active-passive-webhook", "idle"],
-        "resources": {
-            "requests": {"cpu": "5m", "memory": "16Mi"},
-            "limits": {"memory": "64Mi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": true,
-            "runAsNonRoot": true,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    })
+/// The application: this program, which waits.
+fn application(image: &str, pull_policy: &str) -> Value {
+    let mut app = container("app", image);
+    app["imagePullPolicy"] = json!(pull_policy);
+    app["command"] = json!(["/active-passive-webhook", "idle"]);
+    app
 }
 
 async fn injects(client: &Client, namespace: &str) -> Result<(), CheckError> {
@@ -103,7 +91,7 @@ async fn injects(client: &Client, namespace: &str) -> Result<(), CheckError> {
             "name": NAME,
             "annotations": {contract::INJECT: "true", contract::GROUP: NAME},
         },
-        "spec": {"containers": [container("none", "IfNotPresent")]},
+        "spec": {"containers": [application("none", "IfNotPresent")]},
     }))?;
     let dry_run = PostParams {
         dry_run: true,
@@ -144,7 +132,7 @@ async fn moves(client: &Client, args: &CheckArgs, image: &str) -> Result<Duratio
                 "spec": {
                     "automountServiceAccountToken": false,
                     "terminationGracePeriodSeconds": 10,
-                    "containers": [container(image, &args.image_pull_policy)],
+                    "containers": [application(image, &args.image_pull_policy)],
                 },
             },
         },

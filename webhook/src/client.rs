@@ -1,7 +1,7 @@
 //! The client of the API server.
 
-use kube::Config;
 use kube::api::PostParams;
+use kube::{Client, Config};
 use std::future::Future;
 use std::time::Duration;
 
@@ -76,9 +76,29 @@ impl ApiError {
     }
 }
 
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no way to the API server.
+    #[error("no configuration for the API server, neither in KUBECONFIG nor in a pod: {0}")]
+    Config(#[source] kube::config::InferConfigError),
+    /// The client cannot be made.
+    #[error("cannot make a client for the API server: {0}")]
+    Client(#[source] kube::Error),
+}
+
+/// A client for the API server of KUBECONFIG or of the pod.
+///
+/// # Errors
+/// If there is none, or its files cannot be used.
+pub async fn connect() -> Result<Client, ConnectError> {
+    let config = Config::infer().await.map_err(ConnectError::Config)?;
+    Client::try_from(bounded(config)).map_err(ConnectError::Client)
+}
+
 /// The settings of every client here. kube's own retries would hide fifteen attempts, some minutes
 /// long, in one call that an admission waits for.
-pub fn bounded(mut config: Config) -> Config {
+fn bounded(mut config: Config) -> Config {
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.write_timeout = Some(WRITE_TIMEOUT);

@@ -4,7 +4,7 @@ use crate::args::{Args, CertificateOrigin};
 use crate::certificate::bundle::Names;
 use crate::certificate::resolver::Resolver;
 use crate::certificate::{Keeper, Origin};
-use crate::client::bounded;
+use crate::client::{ConnectError, connect};
 use crate::configuration::Publisher;
 use crate::handlers::App;
 use crate::load::Load;
@@ -19,7 +19,7 @@ use inject::Settings;
 use inject::certs::NoLives;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -38,11 +38,8 @@ pub enum RunError {
     #[error("cannot register for signals: {0}")]
     Signals(#[source] std::io::Error),
     /// There is no way to the API server.
-    #[error("no configuration for the API server, neither in KUBECONFIG nor in a pod: {0}")]
-    Config(#[source] kube::config::InferConfigError),
-    /// The client cannot be made.
-    #[error("cannot make a client for the API server: {0}")]
-    Client(#[source] kube::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// A server cannot start or ended.
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
@@ -64,8 +61,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let listener = serve::listen(args.listen)?;
     let admin_listener = serve::listen(args.admin_listen)?;
     let listening = serve::address(&listener)?;
-    let config = Config::infer().await.map_err(RunError::Config)?;
-    let client = Client::try_from(bounded(config)).map_err(RunError::Client)?;
+    let client = connect().await?;
 
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::new(Readiness::default());

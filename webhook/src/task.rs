@@ -1,10 +1,9 @@
 //! What the program does beside serving: short errands, which the chart's hooks run as Jobs.
 
-use crate::client::bounded;
+use crate::client::{ConnectError, connect};
 use crate::{check, farewell};
 use clap::{Args, Parser};
 use common::shutdown::Shutdown;
-use kube::{Client, Config};
 use std::ffi::OsStr;
 
 /// Names of the errands, as first argument.
@@ -51,11 +50,8 @@ pub enum TaskError {
     #[error("cannot register for signals: {0}")]
     Signals(#[source] std::io::Error),
     /// There is no way to the API server.
-    #[error("no configuration for the API server, neither in KUBECONFIG nor in a pod: {0}")]
-    Config(#[source] kube::config::InferConfigError),
-    /// The client cannot be made.
-    #[error("cannot make a client for the API server: {0}")]
-    Client(#[source] kube::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The installation does not do what it should.
     #[error(transparent)]
     Check(#[from] check::CheckError),
@@ -83,18 +79,13 @@ impl Task {
                 let mut shutdown = Shutdown::register().map_err(TaskError::Signals)?;
                 shutdown.requested().await;
             }
-            Self::Check(args) => check::check(client().await?, &args).await?,
+            Self::Check(args) => check::check(connect().await?, &args).await?,
             Self::ReleaseServices(args) => {
-                farewell::release(client().await?, &args.configuration).await?;
+                farewell::release(connect().await?, &args.configuration).await?;
             }
         }
         Ok(())
     }
-}
-
-async fn client() -> Result<Client, TaskError> {
-    let config = Config::infer().await.map_err(TaskError::Config)?;
-    Client::try_from(bounded(config)).map_err(TaskError::Client)
 }
 
 #[cfg(test)]

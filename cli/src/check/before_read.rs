@@ -2,10 +2,11 @@
 
 use crate::check::before::{Before, KINDS, Kind, Native};
 use crate::check::names;
-use crate::check::read::{Untried, container, dry_run, read};
+use crate::check::read::{NO_IMAGE, Untried, dry_run, read};
 use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::gather::list;
+use common::trial::container;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -86,13 +87,13 @@ async fn may_create(cluster: &Cluster, namespace: &str, kind: &Kind) -> Result<b
 
 /// Whether a native sidecar comes through admission as one.
 async fn native(cluster: &Cluster) -> Result<Native, Failure> {
-    let mut sidecar = container("sidecar");
+    let mut sidecar = container("sidecar", NO_IMAGE);
     sidecar["restartPolicy"] = json!("Always");
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "active-passive-check"},
-        "spec": {"containers": [container("app")], "initContainers": [sidecar]},
+        "spec": {"containers": [container("app", NO_IMAGE)], "initContainers": [sidecar]},
     });
     Ok(match dry_run(cluster, &pod).await? {
         Ok(tried) => match tried.native("sidecar") {

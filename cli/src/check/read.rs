@@ -9,12 +9,15 @@ use crate::group::{Seen, groups};
 use common::contract;
 use common::objects::Meta;
 use common::service::Service;
+use common::trial::container;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// Image of containers that are created as a dry run.
+pub(crate) const NO_IMAGE: &str = "none";
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 /// What the API server says to who lacks the right to create a pod; refusals by admission say
@@ -154,25 +157,6 @@ async fn policies(cluster: &Cluster, kind: &str) -> Result<Policies, Failure> {
     })
 }
 
-/// A container that the admission of any namespace takes.
-pub(crate) fn container(name: &str) -> Value {
-    json!({
-        "name": name,
-        "image": "none",
-        "resources": {
-            "requests": {"cpu": "5m", "memory": "16Mi"},
-            "limits": {"memory": "64Mi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": true,
-            "runAsNonRoot": true,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    })
-}
-
 /// A pod as it comes back from a dry run.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tried {
@@ -255,7 +239,7 @@ async fn trial(cluster: &Cluster) -> Result<Trial, Failure> {
             "name": name,
             "annotations": {contract::INJECT: "true", contract::GROUP: name},
         },
-        "spec": {"containers": [container("app")]},
+        "spec": {"containers": [container("app", NO_IMAGE)]},
     });
     Ok(match dry_run(cluster, &pod).await? {
         Ok(tried) => match tried.native(contract::CONTAINER) {
