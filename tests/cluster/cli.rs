@@ -217,6 +217,11 @@ impl<'a> Plugin<'a> {
         Ok(Self { context, folder })
     }
 
+    /// Where kubectl finds it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn end(self) -> Result<()> {
         Ok(std::fs::remove_dir_all(self.folder)?)
     }

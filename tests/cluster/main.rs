@@ -32,6 +32,7 @@ mod rotation;
 mod routing;
 mod routing_apply;
 mod steady;
+mod tutorial;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,7 +72,8 @@ fn main() -> ExitCode {
         .chain(injector::CASES)
         .chain(injector_accounts::CASES)
         .chain(injector_order::CASES)
-        .chain(input::CASES);
+        .chain(input::CASES)
+        .chain(tutorial::CASES);
     let trials = cases.map(|case| trial(case, &shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
     shared.end();
