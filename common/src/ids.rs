@@ -88,6 +88,36 @@ impl Identity {
     }
 }
 
+/// How a holder writes itself into the Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HolderForm {
+    /// `<pod name>_<pod uid>`: ours.
+    NameAndUid,
+    /// `<pod name>` alone, as most electors that are built on client-go do. A pod cannot be told
+    /// from its namesake by it.
+    Name,
+}
+
+impl HolderForm {
+    /// `holderIdentity` of a pod.
+    pub fn write(self, pod: &Identity) -> String {
+        match self {
+            Self::NameAndUid => pod.to_string(),
+            Self::Name => pod.name.clone(),
+        }
+    }
+
+    /// Whether `holder` is the pod of this name and uid.
+    pub fn is(self, holder: &str, name: &str, uid: &str) -> bool {
+        match self {
+            Self::NameAndUid => {
+                Identity::parse(holder).is_some_and(|pod| pod.name == name && pod.uid == uid)
+            }
+            Self::Name => holder == name,
+        }
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.name, self.uid)
@@ -123,5 +153,17 @@ mod tests {
         assert_eq!(Identity::parse(&identity.to_string()), Some(identity));
         assert_eq!(Identity::parse("client-go-host"), None);
         assert_eq!(Identity::parse("_x"), None);
+    }
+
+    #[test]
+    fn a_holder_is_known_in_the_form_in_which_it_is_written() {
+        let pod = Identity::new("web-0", "u1");
+        for form in [HolderForm::NameAndUid, HolderForm::Name] {
+            let holder = form.write(&pod);
+            assert!(form.is(&holder, "web-0", "u1"), "{holder}");
+            assert!(!form.is(&holder, "web-1", "u1"), "{holder}");
+            let told_apart = form == HolderForm::NameAndUid;
+            assert_eq!(form.is(&holder, "web-0", "u2"), !told_apart, "{holder}");
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod objects;
 pub mod owner;
 pub mod pod;
 pub mod role;
+pub mod seeds;
 pub mod service;
 #[cfg(feature = "shell")]
 pub mod shutdown;

@@ -37,6 +37,18 @@ impl RoleLabelNames {
     }
 }
 
+/// How a pod that leads gives the Lease away in a planned move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Giving {
+    /// To a successor by name, which confirms it.
+    Directed,
+    /// To whoever comes, once a successor is there, with the own label on: the next leader takes it
+    /// off.
+    Freed,
+    /// To whoever comes, once no traffic comes here any more.
+    StrippedAndFreed,
+}
+
 /// Value of the annotation for containers that stands for each of them.
 const ALL: &str = "all";
 
