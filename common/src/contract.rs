@@ -53,6 +53,8 @@ pub const RESOURCES: &str = "active-passive.dev/resources";
 
 /// `active-passive`: Service mode, without sidecars.
 pub const MODE: &str = "active-passive.dev/mode";
+/// Of active-standby-controller, taken as well: any value but "" asks for Service mode.
+pub const COMPAT_MODE: &str = "qoqo.dev/service-mode";
 /// `none` or `all`: whom a Service of a group serves before the group has its first leader.
 pub const BEFORE_LEADER: &str = "active-passive.dev/before-leader";
 
@@ -66,8 +68,13 @@ pub const POD: &str = "active-passive.dev/pod";
 pub const TERM: &str = "active-passive.dev/term";
 /// Annotation on a Service: uid of the active pod, or [`NO_POD`].
 pub const ACTIVE: &str = "active-passive.dev/active";
+/// Label on the pod that Service mode has designated for a Service with [`COMPAT_MODE`], and key of
+/// that Service's selector; the value is [`default::ACTIVE_VALUE`].
+pub const COMPAT_DESIGNATION: &str = "qoqo.dev/pod-designation";
 /// Annotation on a pod: version and hash of what was injected.
 pub const INJECTED: &str = "active-passive.dev/injected";
+/// Annotation on a pod: name of the ActivePassivePolicy that asked for the sidecar in its place.
+pub const INJECTED_BY: &str = "active-passive.dev/injected-by";
 /// Label on a Lease: "true" means that the API server fences it.
 pub const LEASE: &str = "active-passive.dev/lease";
 /// Annotation on a Lease: kind/name of the workload that the group belongs to.
@@ -117,6 +124,19 @@ pub const WEBHOOK_ADMIN_PORT: u16 = 8080;
 pub const INJECT_PATH: &str = "/inject";
 /// Path at which the webhook takes admission reviews of Services.
 pub const ROUTE_PATH: &str = "/route";
+
+/// Path at which the webhook takes admission reviews of workloads; the name of a policy follows it.
+pub const POLICY_PATH: &str = "/policy";
+/// API group of ActivePassivePolicies.
+pub const POLICY_GROUP: &str = "active-passive.dev";
+/// Version of that group.
+pub const POLICY_VERSION: &str = "v1alpha1";
+/// Kind of policies.
+pub const POLICY_KIND: &str = "ActivePassivePolicy";
+/// Their resource.
+pub const POLICY_PLURAL: &str = "activepassivepolicies";
+/// What the names of the webhook entries end in that policies need; the name of one comes before it.
+pub const POLICY_ENTRY_SUFFIX: &str = ".policy.active-passive.dev";
 
 /// Paths of the sidecar's HTTP server.
 pub mod path {
@@ -378,7 +398,7 @@ pub const LEASE_ANNOTATIONS: [Key; 2] = [
 ];
 
 /// What the programs write, and where. Users read these keys and never set them.
-pub const WRITTEN_KEYS: [Key; 10] = [
+pub const WRITTEN_KEYS: [Key; 11] = [
     key(
         GROUP,
         "pod label, by the webhook",
@@ -388,6 +408,11 @@ pub const WRITTEN_KEYS: [Key; 10] = [
         INJECTED,
         "pod annotation, by the webhook",
         "Version and hash of what was injected.",
+    ),
+    key(
+        INJECTED_BY,
+        "pod annotation, by the webhook",
+        "The ActivePassivePolicy that asked for the sidecar in the pod's place.",
     ),
     key(
         ROLE_LABEL,

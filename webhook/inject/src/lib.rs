@@ -2,6 +2,8 @@
 //!
 //! - [`decision::decide`]: what becomes of a pod that is about to be created;
 //! - [`offline::inject`]: the same for the templates of workloads, without an API server;
+//! - [`policy::decide`], [`policy::evaluate`]: what policies of administrators make of pods and of
+//!   workloads;
 //! - [`route::route`]: where an annotated Service points, derived from its annotations;
 //! - [`certs::plan`]: what to do about the serving certificate;
 //! - [`review`]: admission reviews as they come in and go out.
@@ -29,6 +31,7 @@ pub mod offline;
 pub mod options;
 mod patch;
 mod pod;
+pub mod policy;
 mod port;
 mod preset;
 pub mod reason;

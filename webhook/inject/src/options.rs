@@ -180,7 +180,7 @@ impl Options {
 /// Warnings for keys under our prefix that mean nothing on a pod.
 pub(crate) fn unknown_keys(annotations: &Map<String, Value>) -> Vec<String> {
     let read_by_us = contract::TEMPLATE_ANNOTATIONS.map(|key| key.key);
-    let written_by_us = [contract::INJECTED, contract::TERM];
+    let written_by_us = [contract::INJECTED, contract::INJECTED_BY, contract::TERM];
     let known = || read_by_us.into_iter().chain(written_by_us);
     annotations
         .keys()

@@ -23,6 +23,15 @@ pub enum Reason {
     #[error("nothing is injected in this namespace")]
     ExcludedNamespace,
 
+    /// A policy asks for the sidecar in the pod's place, and the pod cannot have it.
+    #[error("policy {policy} asks for the sidecar, but: {why}")]
+    NotForThisPod {
+        /// Name of the policy.
+        policy: String,
+        /// What stands against it.
+        why: String,
+    },
+
     // --- denied ---
     /// The object is no pod that could be worked on.
     #[error("{path} is not {expected}")]
@@ -138,6 +147,14 @@ pub enum Reason {
         /// Group of the pod.
         group: String,
     },
+    /// A workload violates a policy.
+    #[error("policy {policy}: {what}")]
+    PolicyViolated {
+        /// Name of the policy.
+        policy: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// The provisioner has not made the account in time.
     #[error("the account of group {group} is not ready yet, retry")]
     AccountNotReady {
@@ -173,6 +190,7 @@ impl Reason {
             Self::MirrorPod => "mirror-pod",
             Self::NotCreate => "not-create",
             Self::ExcludedNamespace => "excluded-namespace",
+            Self::NotForThisPod { .. } => "not-for-this-pod",
             Self::Malformed { .. } => "malformed",
             Self::Windows => "windows",
             Self::BadValue(_) => "bad-value",
@@ -185,6 +203,7 @@ impl Reason {
             Self::ForeignVolume { .. } => "foreign-volume",
             Self::StatusDirTaken { .. } => "status-dir-taken",
             Self::AccountOfAnotherGroup { .. } => "account-of-another-group",
+            Self::PolicyViolated { .. } => "policy-violated",
             Self::AccountNotReady { .. } => "account-not-ready",
             Self::AccountRefused { .. } => "account-refused",
         }
