@@ -14,8 +14,11 @@ use crate::rotation;
 const RELEASE: &str = "active-passive";
 /// Label of every object of the chart, and of what its Deployment makes.
 const OURS: &str = "--selector=app.kubernetes.io/name=active-passive";
-/// What running groups need, and the next installation finds again.
-pub(crate) const KEPT: &str = "ClusterRole/active-passive-sidecar";
+/// What running groups need, and the policies of administrators: the next installation finds both.
+pub(crate) const KEPT: [&str; 2] = [
+    "ClusterRole/active-passive-sidecar",
+    "CustomResourceDefinition/activepassivepolicies.active-passive.dev",
+];
 const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
 
 pub(crate) const CASES: &[Case] = &[Case {
@@ -70,8 +73,8 @@ async fn installs_and_leaves() -> Result<()> {
     cluster.kubectl(&[&pods[..], &gone].concat()).await?;
     let left = installed(&cluster).await?;
     ensure!(
-        left.keys().eq([KEPT]),
-        "left behind: {:?}, and only {KEPT} should be",
+        left.keys().eq(KEPT),
+        "left behind: {:?}, and only {KEPT:?} should be",
         left.keys()
     );
     cluster.stop()?;

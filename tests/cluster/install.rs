@@ -214,7 +214,7 @@ async fn uninstall(cluster: &Cluster) -> Result<()> {
     let left = installed(cluster).await?;
     let ours = |name: &&String| !OTHERS.iter().any(|kind| name.starts_with(kind));
     let left: Vec<&String> = left.keys().filter(ours).collect();
-    ensure!(left == [KEPT], "left behind: {left:?}");
+    ensure!(left == KEPT, "left behind: {left:?}");
     Ok(())
 }
 

@@ -12,50 +12,59 @@ use tests::scene::SYSTEM_NAMESPACE;
 struct Account {
     name: &'static str,
     at: &'static str,
-    may: &'static [&'static str],
+    may: &'static [&'static [&'static str]],
 }
 
 /// In every namespace.
-const WEBHOOK: [&str; 5] = [
+const WEBHOOK: [&str; 15] = [
     "get list patch watch mutatingwebhookconfigurations.admissionregistration.k8s.io/active-passive",
     "create get list watch serviceaccounts",
     "create get list update watch rolebindings.rbac.authorization.k8s.io",
     "bind clusterroles.rbac.authorization.k8s.io/active-passive-router,active-passive-sidecar",
     "list watch services",
+    // For policies.
+    "list watch activepassivepolicies.active-passive.dev",
+    "patch activepassivepolicies/status.active-passive.dev",
+    "get list patch watch validatingwebhookconfigurations.admissionregistration.k8s.io/active-passive",
+    "list watch namespaces",
+    "list deployments.apps",
+    "list statefulsets.apps",
+    "list daemonsets.apps",
+    "list jobs.batch",
+    "list cronjobs.batch",
+    "list pods",
 ];
 
 const ACCOUNTS: [Account; 4] = [
     Account {
         name: "active-passive-system:active-passive-webhook",
         at: "default",
-        may: &WEBHOOK,
+        may: &[&WEBHOOK],
     },
     Account {
         name: "active-passive-system:active-passive-webhook",
         at: SYSTEM_NAMESPACE,
         may: &[
-            WEBHOOK[0],
-            WEBHOOK[1],
-            WEBHOOK[2],
-            WEBHOOK[3],
-            WEBHOOK[4],
-            "get list update watch secrets/active-passive-webhook-certificate",
-            "create secrets",
-            "create events.events.k8s.io",
+            &WEBHOOK,
+            &[
+                "get list update watch secrets/active-passive-webhook-certificate",
+                "create secrets",
+                "create events.events.k8s.io",
+            ],
         ],
     },
     // The group of deploy/examples/web.yaml has an annotated Service.
     Account {
         name: "default:active-passive-group-web",
         at: "default",
-        may: &[
+        may: &[&[
             "create get list update watch leases.coordination.k8s.io",
             "get list watch pods",
             "patch pods/status",
             "create events",
             "create events.events.k8s.io",
             "get list patch watch services",
-        ],
+        ]],
     },
     Account {
         name: "default:active-passive-group-web",
@@ -70,7 +79,7 @@ pub(crate) async fn are_as_written(cluster: &Cluster) -> Result<()> {
         let everybody = rights(cluster, "default:nobody", at).await?;
         let rights = rights(cluster, name, at).await?;
         let found: BTreeSet<&String> = rights.difference(&everybody).collect();
-        let written: BTreeSet<String> = may.iter().map(|right| (*right).to_owned()).collect();
+        let written: BTreeSet<String> = may.concat().iter().map(|right| (*right).to_owned()).collect();
         let written: BTreeSet<&String> = written.iter().collect();
         ensure!(
             found == written,

@@ -14,7 +14,7 @@ use std::time::Duration;
     name = "active-passive-webhook",
     version,
     args_override_self = true,
-    after_help = "As first argument, check, idle or release-services does that instead."
+    after_help = "As first argument, check, idle, release-services or service-mode does that instead."
 )]
 pub struct Args {
     /// Own namespace.
@@ -166,6 +166,19 @@ pub struct Args {
     /// can ask for accounts; this bounds how many.
     #[arg(long, env = "ACTIVE_PASSIVE_GROUPS_MAX", default_value_t = 10_000)]
     pub groups_max: usize,
+
+    /// Act on ActivePassivePolicies: the kind is installed, and so are the rights that they need.
+    #[arg(long, env = "ACTIVE_PASSIVE_POLICIES")]
+    pub policies: bool,
+
+    /// How often workloads are counted for the status of policies, while there is a policy.
+    #[arg(
+        long,
+        env = "ACTIVE_PASSIVE_POLICY_STATUS_PERIOD",
+        default_value = "30s",
+        value_parser = duration
+    )]
+    pub policy_status_period: Duration,
 
     /// Reviews that are worked on at once, besides large ones.
     #[arg(
