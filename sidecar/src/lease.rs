@@ -138,12 +138,12 @@ pub(crate) fn written(
     }
     let spec = section(&mut lease, "spec");
     let mut set = |key: &str, value: Value| spec.insert(key.to_owned(), value);
-    // "" and not null: this is what client-go writes to free a Lease.
-    let holder = write
-        .holder
-        .as_ref()
-        .map(Identity::to_string)
-        .unwrap_or_default();
+    let holder = match (&write.holder, write.kind) {
+        (Some(holder), _) => holder.to_string(),
+        (None, LeaseWriteKind::Recreate) => contract::NO_POD.to_owned(),
+        // "" and not null: this is what client-go writes to free a Lease.
+        (None, _) => String::new(),
+    };
     set("holderIdentity", json!(holder));
     set("leaseTransitions", json!(write.term));
     set("leaseDurationSeconds", json!(write.duration_ms / 1_000));
@@ -152,18 +152,22 @@ pub(crate) fn written(
         LeaseWriteKind::Acquire | LeaseWriteKind::Confirm | LeaseWriteKind::Handover => {
             set("acquireTime", json!(micro_time(at)));
         }
-        LeaseWriteKind::Renew | LeaseWriteKind::Release => {}
+        LeaseWriteKind::Renew | LeaseWriteKind::Release | LeaseWriteKind::Recreate => {}
     }
     lease
 }
 
-/// Whether this write puts the Lease under the fencing policies: acquisitions do, unless it is
-/// taken from another system's holder, which the policies would lock out.
+/// Whether this write puts the Lease under the fencing policies: those that make it or take it do,
+/// unless it is taken from another system's holder, which the policies would lock out.
 fn may_fence(kind: LeaseWriteKind, base: Option<&Value>) -> bool {
-    let acquires = matches!(kind, LeaseWriteKind::Acquire | LeaseWriteKind::Confirm);
+    let acquires = matches!(
+        kind,
+        LeaseWriteKind::Acquire | LeaseWriteKind::Confirm | LeaseWriteKind::Recreate
+    );
     let holder = base.and_then(|lease| lease.pointer("/spec/holderIdentity")?.as_str());
-    let foreign =
-        holder.is_some_and(|holder| !holder.is_empty() && Identity::parse(holder).is_none());
+    let foreign = holder.is_some_and(|holder| {
+        !["", contract::NO_POD].contains(&holder) && Identity::parse(holder).is_none()
+    });
     acquires && !foreign
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::fencing_attempts::Act::{Delete, Lease, MergedLease, NewLease, Patch, Role, Route};
 use crate::fencing_attempts::End::{Done, Points, Refused};
-use crate::fencing_attempts::{Attempt, annotations, attempt, labels, term};
-use crate::fencing_cast::Who::{Admin, Developer, GitOps, One, Two, Unbound};
+use crate::fencing_attempts::{Attempt, OTHER_GROUP, annotations, attempt, labels, term};
+use crate::fencing_cast::Who::{Admin, Developer, GitOps, One, Outsider, Two, Unbound};
 use crate::fencing_trespass::{NOTHING_ELSE, THREE_KEYS};
 
 const INSIDE: &str = "inside a pod";
@@ -27,6 +27,11 @@ fn finalizer() -> Value {
 
 fn paused(value: &Value) -> Value {
     annotations(json!({"active-passive.dev/paused": value}))
+}
+
+/// A Lease that names nobody.
+fn unheld(term: u64) -> Value {
+    json!({"spec": {"holderIdentity": contract::NO_POD, "leaseTransitions": term}})
 }
 
 pub(crate) fn before_the_lease() -> Vec<Attempt> {
@@ -285,11 +290,24 @@ pub(crate) fn last_term() -> Vec<Attempt> {
             Done,
         ),
         attempt(
-            "the Lease is made again",
-            One,
-            NewLease("one", json!({})),
+            "a Lease that nobody holds is made in a term",
+            Two,
+            NewLease("one", unheld(1)),
+            Refused("make one that nobody holds"),
+        ),
+        attempt(
+            "another group makes a Lease that nobody holds",
+            Outsider,
+            NewLease("one", unheld(0)),
+            Refused(OTHER_GROUP),
+        ),
+        attempt(
+            "the Lease is made again in nobody's name",
+            Two,
+            NewLease("one", unheld(0)),
             Done,
         ),
+        attempt("the leader takes it", One, Lease("one", 1), Done),
         attempt(
             "the new leader labels itself",
             One,

@@ -331,29 +331,54 @@ impl Elector {
         }
     }
 
-    /// A Lease that does not exist: its last holder makes it again at once. Others wait one lease
-    /// duration where there are traces of a leader, who may not know yet that it is gone.
+    /// A Lease that does not exist. Where nothing tells of a leader, the first candidate makes it its
+    /// own. Otherwise it is made again in nobody's name, and then taken as any other: that nobody has
+    /// led since can be seen of a record that stays as it is, and not of an absence, in which one may
+    /// have come and gone unseen. The leader is the first to make it again, others wait for that.
     fn create(&self, now: Mono, agenda: &mut Agenda) -> Option<LeaseWrite> {
         if self.leaving() {
             return None;
         }
-        let took_ms = now.ms_since(self.lease.since());
-        if self.leading(now).is_some() {
-            return Some(self.acquire(MoveKind::Recreated, Some(took_ms)));
-        }
-        // Services that are not known yet may carry the term of a leader.
-        let seen_before =
-            self.lease.term() > 0 || self.group.has_traces() || !self.group.services_listed;
-        let (wait_ms, kind) = if seen_before {
-            // The last holder may be of another kind, with a longer one.
-            let lease_ms = self.params.lease_duration_ms;
-            (lease_ms.max(self.lease.duration_ms()), MoveKind::Recreated)
-        } else {
-            (0, MoveKind::First)
+        let since = self.lease.since();
+        let from = match self.led_since {
+            None if self.group.services_listed => {
+                let took_ms = now.ms_since(since);
+                return self
+                    .may_take(agenda, since)
+                    .then(|| self.acquire(MoveKind::First, Some(took_ms)));
+            }
+            // Services may carry the term of a leader: they are on their way, or nobody can tell.
+            None => since + self.params.attempt_ms_max(),
+            // The watch of the Lease may be later than the others.
+            Some(led_since) => since.max(led_since) + self.turn_ms(),
         };
-        let from = self.lease.since() + wait_ms;
-        (agenda.reached(from) && self.may_take(agenda, from))
-            .then(|| self.acquire(kind, Some(took_ms)))
+        let due = self.leading(now).is_some() || agenda.reached(from);
+        due.then(|| LeaseWrite {
+            kind: LeaseWriteKind::Recreate,
+            base: None,
+            holder: None,
+            term: 0,
+            duration_ms: self.unheld_ms(),
+            owner: None,
+            history: None,
+            answer: None,
+        })
+    }
+
+    /// How long this pod waits before it makes the Lease again, milliseconds: the leader does not, and
+    /// others come in the order in which they would follow.
+    fn turn_ms(&self) -> u64 {
+        let better = ranked(&self.group.pods, self.owner())
+            .into_iter()
+            .take_while(|pod| pod.uid != self.params.identity.uid)
+            .count();
+        RANK_MS * (1 + better.min(RANK_MAX) as u64)
+    }
+
+    /// How long a Lease that nobody has held is left to the holder of the one before it, milliseconds:
+    /// that may be of another kind, with a longer one.
+    fn unheld_ms(&self) -> u64 {
+        self.params.lease_duration_ms.max(self.lease.duration_ms())
     }
 
     /// Somebody else's Lease, or nobody's: taken once it is free or has not changed for as long
@@ -363,7 +388,14 @@ impl Elector {
             return None;
         }
         let since = self.lease.since();
+        if record.is_unheld() && self.leading(now).is_some() {
+            return Some(self.acquire(MoveKind::Recreated, Some(now.ms_since(since))));
+        }
         let (from, kind) = match record.holder {
+            Some(_) if record.is_unheld() => (
+                since + record.duration_ms.max(self.unheld_ms()),
+                MoveKind::Recreated,
+            ),
             None if record.term == 0 => (since, MoveKind::First),
             None => (since, MoveKind::Released),
             Some(_) => (since + record.duration_ms, MoveKind::Expired),

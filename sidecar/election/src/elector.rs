@@ -24,6 +24,8 @@ pub struct Elector {
     pub(crate) lease: Observed,
     pub(crate) lease_backoff: Backoff,
     pub(crate) group: Group,
+    /// When it was first known that somebody leads or led.
+    pub(crate) led_since: Option<Mono>,
     /// Leadership as the last successful write of the Lease gave it; see [`Self::leading`].
     pub(crate) tenure: Option<Tenure>,
     /// The role ran out without having been given away: the own label may be a stale one.
@@ -73,6 +75,7 @@ impl Elector {
             lease: Observed::nothing(),
             lease_backoff: Backoff::default(),
             group: Group::default(),
+            led_since: None,
             tenure: None,
             lost: false,
             drain_since: None,
@@ -256,6 +259,9 @@ impl Elector {
         }
         self.note_own_pod(now);
         self.note_usurper();
+        if self.lease.term() > 0 || self.group.has_traces() {
+            self.led_since = self.led_since.or(Some(now));
+        }
     }
 
     /// A pod is gone. The own one was removed at once: what is left is to hand the role on.
@@ -286,9 +292,11 @@ impl Elector {
         self.lost &= active;
     }
 
-    /// A Lease that names somebody else ends the tenure at once, whatever was valid before.
+    /// A Lease that names somebody else ends the tenure at once, whatever was valid before. One that
+    /// was made in nobody's name does not: the leader's own was deleted.
     fn note_usurper(&mut self) {
-        if self.tenure.is_some() && self.lease.record().is_some() && !self.holds_lease() {
+        let taken = self.lease.record().is_some_and(|it| !it.is_unheld());
+        if self.tenure.is_some() && taken && !self.holds_lease() {
             self.tenure = None;
             self.lost = true;
         }

@@ -103,9 +103,11 @@ impl Observed {
         if lease.version < self.version && !went_back {
             return;
         }
+        // One that nobody has held has nothing but its version to be known by.
+        let unheld = lease.record.is_unheld() && lease.version != self.version;
         let same_claim = self
             .record()
-            .is_some_and(|known| claim(known) == claim(&lease.record));
+            .is_some_and(|known| !unheld && claim(known) == claim(&lease.record));
         if went_back || !same_claim {
             self.since = now;
             self.restored = went_back;

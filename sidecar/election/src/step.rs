@@ -68,6 +68,9 @@ pub enum Action {
 pub enum LeaseWriteKind {
     /// A candidate takes a free, expired or absent Lease, or its own one back.
     Acquire,
+    /// A pod makes a Lease again that was deleted, in nobody's name: [`common::contract::NO_POD`]. Of a
+    /// record it can be seen that it stays as it is, of an absence it cannot.
+    Recreate,
     /// The named successor confirms a directed record.
     Confirm,
     /// The leader extends its term (or raises it above a stray one).

@@ -3,6 +3,7 @@
 use super::*;
 use common::ids::Identity;
 
+mod deleted;
 mod failures;
 mod moves;
 mod restored;
@@ -90,7 +91,10 @@ impl Bench {
         LeaseView {
             version: Version(self.version),
             record: Record {
-                holder: write.holder.as_ref().map(ToString::to_string),
+                holder: match write.kind {
+                    LeaseWriteKind::Recreate => Some("none".to_owned()),
+                    _ => write.holder.as_ref().map(ToString::to_string),
+                },
                 term: write.term,
                 duration_ms: write.duration_ms,
                 renew_time_us: i64::try_from(now_ms).unwrap(),

@@ -33,6 +33,15 @@ pub struct Record {
     pub owner: Option<String>,
 }
 
+impl Record {
+    /// Whether nobody has ever held this Lease: it was made in nobody's name. It says nothing about
+    /// who held one before it. Electors of other kinds see a holder, and wait.
+    #[must_use]
+    pub fn is_unheld(&self) -> bool {
+        self.holder.as_deref() == Some(NO_POD) && self.term == 0
+    }
+}
+
 /// A Lease as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseView {

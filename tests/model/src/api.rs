@@ -106,7 +106,10 @@ impl Api {
             .map(|lease| lease.record.clone())
             .unwrap_or_default();
         let before = record.term;
-        record.holder = write.holder.as_ref().map(ToString::to_string);
+        record.holder = match write.kind {
+            LeaseWriteKind::Recreate => Some(NO_POD.to_owned()),
+            _ => write.holder.as_ref().map(ToString::to_string),
+        };
         record.term = write.term;
         record.duration_ms = write.duration_ms;
         // Only that it changes matters.

@@ -66,8 +66,8 @@ pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
     before.grouped && !activates_another && !names_another && term_passes
 }
 
-/// The policy of the Lease: a pod writes itself in, or hands on what it holds; every acquisition
-/// is a new term. Term and duration are no larger than an elector's can be.
+/// The policy of the Lease: a pod writes itself in, hands on what it holds, or makes one that nobody
+/// holds; every acquisition is a new term. Term and duration are no larger than an elector's can be.
 pub(super) fn lease_passes(caller: &Identity, before: Option<&Record>, after: &Record) -> bool {
     let caller = caller.to_string();
     let before_holder = before
@@ -78,7 +78,9 @@ pub(super) fn lease_passes(caller: &Identity, before: Option<&Record>, after: &R
     let after_term = i128::from(after.term);
     let bounded = after.term <= TERM_MAX && after.duration_ms <= LEASE_DURATION_MS_MAX;
     bounded
-        && (before_holder == caller || after_holder == caller)
+        && (before_holder == caller
+            || after_holder == caller
+            || before.is_none() && after.is_unheld())
         && (after_term > before_term
             || after_term == before_term
                 && (after_holder == before_holder || after_holder.is_empty()))

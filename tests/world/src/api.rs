@@ -8,8 +8,8 @@ use super::objects::{Change, Object, Pod, Service};
 use common::contract::NO_POD;
 use common::ids::Identity;
 use election::{
-    Action, Failure, LeaseView, LeaseWrite, Outcome, PodRole, PodView, PodWrite, RoleLabel,
-    ServiceView, ServiceWrite, Version,
+    Action, Failure, LeaseView, LeaseWrite, LeaseWriteKind, Outcome, PodRole, PodView, PodWrite,
+    RoleLabel, ServiceView, ServiceWrite, Version,
 };
 use std::collections::BTreeMap;
 
@@ -124,7 +124,10 @@ impl Api {
             .as_ref()
             .map(|lease| lease.record.clone())
             .unwrap_or_default();
-        record.holder = write.holder.as_ref().map(ToString::to_string);
+        record.holder = match write.kind {
+            LeaseWriteKind::Recreate => Some(NO_POD.to_owned()),
+            _ => write.holder.as_ref().map(ToString::to_string),
+        };
         record.term = write.term;
         record.duration_ms = write.duration_ms;
         record.renew_time_us = caller.renew_time_us;

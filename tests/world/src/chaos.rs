@@ -215,6 +215,7 @@ pub(super) fn accident(random: &mut Random, settings: &Settings) -> Operation {
                 LeaseWriteKind::Renew,
                 LeaseWriteKind::Handover,
                 LeaseWriteKind::Release,
+                LeaseWriteKind::Recreate,
             ]);
             Operation::LoseNext {
                 kind,

@@ -6,7 +6,9 @@ use super::host;
 use super::objects::{Change, Object, Pod, Service};
 use super::world::World;
 use common::contract::NO_POD;
-use election::{Action, Handover, LeaseWriteKind, PodRole, PodWrite, RoleLabel, ServiceWrite};
+use election::{
+    Action, Handover, LeaseWriteKind, PodRole, PodWrite, Record, RoleLabel, ServiceWrite,
+};
 
 /// How long a successor must have been eligible for its group to be bound to it.
 const ELIGIBLE_FOR_US: u64 = SECOND;
@@ -19,7 +21,7 @@ impl World {
                 let before = before.as_ref().map(|lease| &lease.record);
                 let term = before.map_or(0, |record| record.term);
                 let acquires = write.kind == LeaseWriteKind::Acquire;
-                if before.is_none() {
+                if before.is_none_or(Record::is_unheld) {
                     let shown = self.term_shown(id);
                     self.memory.forget_terms_above(shown);
                     if shown == 0 && !self.any_active(id) {

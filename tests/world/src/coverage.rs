@@ -19,7 +19,11 @@ macro_rules! met {
 met! {
     /// A candidate wrote itself into a Lease that did not exist.
     AcquireAbsent,
-    /// A candidate took a Lease without holder.
+    /// A pod made a deleted Lease again, in nobody's name.
+    Recreate,
+    /// A candidate took one that was made so.
+    AcquireUnheld,
+    /// A candidate took a Lease that its holder had freed.
     AcquireFree,
     /// A candidate took a Lease whose holder had not renewed it.
     AcquireExpired,

@@ -298,6 +298,7 @@ fn committed(uid: &str, action: &Action, change: &Change, mut met: impl FnMut(Me
             }
             met(match write.kind {
                 LeaseWriteKind::Acquire => acquired(write, before.as_ref().map(|l| &l.record)),
+                LeaseWriteKind::Recreate => Met::Recreate,
                 LeaseWriteKind::Confirm => Met::Confirm,
                 LeaseWriteKind::Renew => match before {
                     Some(before) if before.record.term < write.term => Met::RaiseTerm,
@@ -346,6 +347,7 @@ fn acquired(write: &LeaseWrite, before: Option<&election::Record>) -> Met {
     };
     let own = write.holder.as_ref().map(ToString::to_string);
     match &before.holder {
+        Some(_) if before.is_unheld() => Met::AcquireUnheld,
         None => Met::AcquireFree,
         holder if *holder == own => Met::Retake,
         _ if before.duration_ms < write.duration_ms => Met::AcquireUnconfirmed,

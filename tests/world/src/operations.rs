@@ -12,8 +12,6 @@ use common::ids::Identity;
 
 /// How long a node may be silent before its pods count as not ready.
 pub(super) const NODE_LOST_US: u64 = 40 * SECOND;
-/// Lease durations from one deletion of the Lease to the next.
-const LEASES_APART: u64 = 10;
 
 impl World {
     /// Does one operation.
@@ -358,15 +356,7 @@ impl World {
         }
     }
 
-    /// Not again before everybody has had the time to see the Lease that was made in between: who
-    /// misses it takes the second absence for the first, which docs/safety.md does not promise.
     fn delete_lease(&mut self) {
-        let apart_us = LEASES_APART * self.settings.lease_duration_ms * MS;
-        let soon = |deleted_us| self.now_us < deleted_us + apart_us;
-        if self.lease_deleted_us.is_some_and(soon) {
-            return;
-        }
-        self.lease_deleted_us = Some(self.now_us);
         self.mark("delete lease", Met::LeaseDeleted, None);
         self.foreigner_is_erased();
         self.fault(self.now_us);

@@ -213,6 +213,7 @@ pub(super) fn request_name(uid: &str, action: &Action) -> &'static str {
             LeaseWriteKind::Renew => "renew",
             LeaseWriteKind::Handover => "handover",
             LeaseWriteKind::Release => "release",
+            LeaseWriteKind::Recreate => "recreate",
         },
         Action::ReadPod { .. } => "read pod",
         Action::WritePod(PodWrite { role: None, .. }) => "own label",

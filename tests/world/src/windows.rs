@@ -21,6 +21,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("outside-exclusive-fenced", |_| taken_out(Exclusive, true)),
     Scenario::new("outside-seamless", |_| taken_out(Seamless, false)),
     Scenario::new("blind-to-the-last", |_| blind_to_the_last()),
+    Scenario::new("lease-deleted-twice", |_| lease_deleted_twice()),
     Scenario::new("services-taken-away", |_| {
         services_forbidden(40_000, 600_000)
     }),
@@ -160,6 +161,36 @@ fn restart_exclusive() -> Plan {
         down_ms: 2_000,
     };
     script(Exclusive, vec![(0, restart)])
+}
+
+/// The Lease is deleted while its holder stands still, and again while that is cut off: no watch of
+/// the Lease shows what its holder has made in between.
+fn lease_deleted_twice() -> Plan {
+    let leader = Target::Leader;
+    let freeze = Operation::Freeze {
+        target: leader,
+        for_ms: 1_000,
+    };
+    let cut = Operation::Cut {
+        target: leader,
+        for_ms: 60_000,
+    };
+    let mut operations = vec![
+        (0, freeze),
+        (100, Operation::DeleteLease),
+        (12_000, cut),
+        (12_001, Operation::DeleteLease),
+    ];
+    // Without a holder, all pods are standbys.
+    operations.extend([0, 1, 2].map(|standby| {
+        let blind = Operation::BreakWatch {
+            target: Target::Standby(standby),
+            kind: Kind::Lease,
+            for_ms: 12_000,
+        };
+        (150, blind)
+    }));
+    script(Exclusive, operations)
 }
 
 /// The right to see and write Services is missing, and the leader's node dies.

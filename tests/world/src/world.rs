@@ -39,8 +39,6 @@ pub struct World {
     pub(super) outage_until_us: u64,
     /// Nobody has a right on Services before this.
     pub(super) services_forbidden_until_us: u64,
-    /// When somebody deleted the Lease last.
-    pub(super) lease_deleted_us: Option<u64>,
     pub(super) lose_next: Option<(LeaseWriteKind, bool)>,
     /// Requests of this name, so many, that have a mishap.
     pub(super) trip: Option<(&'static str, Mishap, u64)>,
@@ -118,7 +116,6 @@ impl World {
             weather: Vec::new(),
             outage_until_us: 0,
             services_forbidden_until_us: 0,
-            lease_deleted_us: None,
             lose_next: None,
             trip: None,
             foreigner: None,

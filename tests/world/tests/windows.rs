@@ -63,6 +63,16 @@ fn a_leader_that_is_taken_out_of_the_group_hands_the_role_on() {
     }
 }
 
+#[test]
+fn a_leader_whose_lease_was_deleted_twice_is_followed_no_sooner_than_it_ends() {
+    check("lease-deleted-twice", |run| {
+        let (at_us, pod) = mark(run, "cut");
+        let moved_us = run.moved_us(at_us, pod).expect("the role moves");
+        assert!((15..19).contains(&(moved_us / SECOND)), "{moved_us}");
+        assert_eq!(run.most_active(), 1);
+    });
+}
+
 /// How long after `from_us` a pod other than `pod` was the only active one.
 fn became_active_us(run: &Run, from_us: u64, pod: Option<&str>) -> u64 {
     let only_another = |pods: &[String]| pods.len() == 1 && pods.first().map(String::as_str) != pod;
