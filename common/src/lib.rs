@@ -1,10 +1,12 @@
 //! What the webhook and the sidecar must agree on, in one place.
 //!
 //! Absent from it: any IO, clock or Kubernetes client. The feature `shell` adds what both programs
-//! need around their pure cores (logging, signals).
+//! need around their pure cores (logging, signals, the clock).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+#[cfg(feature = "shell")]
+pub mod clock;
 pub mod contract;
 pub mod docs;
 pub mod duration;

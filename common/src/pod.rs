@@ -116,6 +116,11 @@ impl Pod {
             && !self.node_is_lost()
     }
 
+    /// Its condition Ready holds: the kubelet says so, and its node still reports.
+    pub fn is_reported_ready(&self) -> bool {
+        self.condition("Ready") == Some("True")
+    }
+
     /// Nobody hands over to a pod whose sidecar cannot take it. Where the sidecar is no injected
     /// one, its own container counts like the others.
     fn sidecar_runs(&self) -> bool {

@@ -4,7 +4,6 @@
 
 use election::Mono;
 use k8s_openapi::jiff::Timestamp;
-use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// Source of the time that all decisions use.
@@ -42,10 +41,7 @@ impl Clock {
 }
 
 fn read_boottime() -> Mono {
-    // Linux has had this clock since 2.6.39; clock_gettime fails on unknown clocks only.
-    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("CLOCK_BOOTTIME can be read");
-    let duration = Duration::from(time);
-    Mono::from_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    Mono::from_ms(common::clock::boottime_ms())
 }
 
 /// Wall time, for people and for the fields of the Lease that clients of other kinds read.
