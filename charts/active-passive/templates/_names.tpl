@@ -171,3 +171,26 @@ annotations:
   helm.sh/hook-weight: {{ index . 3 | quote }}
   helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
+
+{{/* CEL: of the spec of a Service, nothing but its selector has changed. */}}
+{{- define "active-passive.sameButSelector" -}}
+object.spec.?ports == oldObject.spec.?ports
+&& object.spec.?type == oldObject.spec.?type
+&& object.spec.?clusterIP == oldObject.spec.?clusterIP
+&& object.spec.?clusterIPs == oldObject.spec.?clusterIPs
+&& object.spec.?externalIPs == oldObject.spec.?externalIPs
+&& object.spec.?externalName == oldObject.spec.?externalName
+&& object.spec.?externalTrafficPolicy == oldObject.spec.?externalTrafficPolicy
+&& object.spec.?internalTrafficPolicy == oldObject.spec.?internalTrafficPolicy
+&& object.spec.?trafficDistribution == oldObject.spec.?trafficDistribution
+&& object.spec.?healthCheckNodePort == oldObject.spec.?healthCheckNodePort
+&& object.spec.?ipFamilies == oldObject.spec.?ipFamilies
+&& object.spec.?ipFamilyPolicy == oldObject.spec.?ipFamilyPolicy
+&& object.spec.?publishNotReadyAddresses == oldObject.spec.?publishNotReadyAddresses
+&& object.spec.?sessionAffinity == oldObject.spec.?sessionAffinity
+&& object.spec.?sessionAffinityConfig == oldObject.spec.?sessionAffinityConfig
+&& object.spec.?allocateLoadBalancerNodePorts == oldObject.spec.?allocateLoadBalancerNodePorts
+&& object.spec.?loadBalancerClass == oldObject.spec.?loadBalancerClass
+&& object.spec.?loadBalancerIP == oldObject.spec.?loadBalancerIP
+&& object.spec.?loadBalancerSourceRanges == oldObject.spec.?loadBalancerSourceRanges
+{{- end }}

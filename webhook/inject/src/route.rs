@@ -6,7 +6,7 @@
 
 use crate::json::Json;
 use crate::patch::{Add, Pointer};
-use common::contract::{self, NO_POD};
+use common::contract::{self, NO_POD, default};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -38,26 +38,31 @@ pub struct Route {
     pub warnings: Vec<String>,
 }
 
+/// Value of the annotation that asks for Service mode.
+const SERVICE_MODE: &str = "active-passive";
+
 /// Derives the selector key of `service` from its annotations. `old` is the Service before this
 /// write, if it existed. Total: a Service without selector, and anything else, is left alone.
 pub fn route(service: &Value, old: Option<&Value>) -> Route {
     let Some(selector) = selector(service) else {
         return Route::default();
     };
-    let group = annotation(service, contract::GROUP).unwrap_or_default();
+    let (claim, was) = (Claim::of(service), old.map(Claim::of));
     // What another group's leader wrote means nothing here.
-    let same = old.filter(|old| annotation(old, contract::GROUP).unwrap_or_default() == group);
+    let same = old.filter(|_| was == Some(claim));
     let kept = |key: &str| {
         same.and_then(|old| annotation(old, key))
             .filter(|value| !value.is_empty())
     };
     let given = annotation(service, contract::ACTIVE);
-    let active = match group {
-        "" => "",
-        _ => given
-            .filter(|_| old.is_none() || same.is_some())
-            .or_else(|| kept(contract::ACTIVE))
-            .unwrap_or_else(|| before_leader(service)),
+    let known = given
+        .filter(|_| old.is_none() || same.is_some())
+        .or_else(|| kept(contract::ACTIVE));
+    let active = match claim {
+        Claim::Nobody => "",
+        Claim::Group(_) => known.unwrap_or_else(|| before_leader(service)),
+        // Until a pod is designated, its owner's selector stands.
+        Claim::ServiceMode => known.unwrap_or_default(),
     };
 
     let mut ops = Vec::new();
@@ -65,23 +70,83 @@ pub fn route(service: &Value, old: Option<&Value>) -> Route {
     if !active.is_empty() && given != Some(active) {
         ops.push(put(annotations.key(contract::ACTIVE), active));
     }
-    let term = kept(contract::TERM).filter(|_| annotation(service, contract::TERM).is_none());
-    if let Some(term) = term.filter(|_| !group.is_empty()) {
-        ops.push(put(annotations.key(contract::TERM), term));
+    let changed = old.is_some() && same.is_none();
+    let service_mode = claim == Claim::ServiceMode || was == Some(Claim::ServiceMode);
+    if active.is_empty() && given.is_some() && changed && service_mode {
+        ops.push(take(annotations.key(contract::ACTIVE)));
     }
-    let at = Pointer::to(&["spec", "selector", contract::POD]);
-    match selector.get(contract::POD) {
-        Some(_) if active.is_empty() => ops.push(Op::Remove(Remove {
-            path: at.into_string(),
-        })),
-        found if !active.is_empty() && found.is_none_or(|found| found != active) => {
-            ops.push(put(at, active))
+    let term = annotation(service, contract::TERM);
+    match claim {
+        Claim::Group(_) => {
+            let kept = kept(contract::TERM).filter(|_| term.is_none());
+            ops.extend(kept.map(|kept| put(annotations.key(contract::TERM), kept)));
         }
-        _ => {}
+        // No group has written there in this term.
+        Claim::ServiceMode => {
+            ops.extend(term.map(|_| take(annotations.key(contract::TERM))));
+        }
+        Claim::Nobody => {}
     }
+    let wanted = Some(active).filter(|active| !active.is_empty());
+    let derived = selector.contains_key(contract::POD);
+    ops.extend(select(selector, contract::POD, wanted, derived));
+    let compat = claim == Claim::ServiceMode && asks_compat(service);
+    let derived = old.is_some_and(|old| was == Some(Claim::ServiceMode) && asks_compat(old));
+    let wanted = wanted.filter(|_| compat).map(|_| default::ACTIVE_VALUE);
+    ops.extend(select(
+        selector,
+        contract::COMPAT_DESIGNATION,
+        wanted,
+        derived,
+    ));
     Route {
         ops,
-        warnings: headless_warning(service, group),
+        warnings: headless_warning(service, claim),
+    }
+}
+
+/// Who decides where a Service points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim<'a> {
+    /// Its owner alone.
+    Nobody,
+    /// The leader of this group.
+    Group(&'a str),
+    /// Service mode.
+    ServiceMode,
+}
+
+impl<'a> Claim<'a> {
+    fn of(service: &'a Value) -> Self {
+        let group = annotation(service, contract::GROUP).filter(|group| !group.is_empty());
+        let asks = annotation(service, contract::MODE) == Some(SERVICE_MODE);
+        match group {
+            Some(group) => Self::Group(group),
+            None if asks || asks_compat(service) => Self::ServiceMode,
+            None => Self::Nobody,
+        }
+    }
+}
+
+/// Whether it asks for Service mode as active-standby-controller has it.
+fn asks_compat(service: &Value) -> bool {
+    annotation(service, contract::COMPAT_MODE).is_some_and(|value| !value.is_empty())
+}
+
+/// Gives a key of the selector this value. `derived`: where none is wanted, ours goes.
+fn select(
+    selector: &Map<String, Value>,
+    key: &str,
+    wanted: Option<&str>,
+    derived: bool,
+) -> Option<Op> {
+    let at = Pointer::to(&["spec", "selector", key]);
+    match (selector.get(key), wanted) {
+        (Some(_), None) => derived.then(|| take(at)),
+        (found, Some(wanted)) => found
+            .is_none_or(|found| found != wanted)
+            .then(|| put(at, wanted)),
+        (None, None) => None,
     }
 }
 
@@ -93,10 +158,10 @@ fn before_leader(service: &Value) -> &'static str {
     }
 }
 
-fn headless_warning(service: &Value, group: &str) -> Vec<String> {
+fn headless_warning(service: &Value, claim: Claim<'_>) -> Vec<String> {
     let headless = service.pointer("/spec/clusterIP").and_then(Value::as_str) == Some("None");
     let warning = "this Service is headless: only the active pod keeps its name in DNS";
-    Vec::from_iter((headless && !group.is_empty()).then(|| warning.to_owned()))
+    Vec::from_iter((headless && matches!(claim, Claim::Group(_))).then(|| warning.to_owned()))
 }
 
 fn selector(service: &Value) -> Option<&Map<String, Value>> {
@@ -115,6 +180,12 @@ fn put(at: Pointer, value: &str) -> Op {
     Op::Add(Add {
         path: at.into_string(),
         value: Json::of(value),
+    })
+}
+
+fn take(at: Pointer) -> Op {
+    Op::Remove(Remove {
+        path: at.into_string(),
     })
 }
 

@@ -7,7 +7,7 @@
 //! A test holds this against the decisions: `decide` of a sifted pod is `decide` of the whole one.
 
 use crate::pod::MIRROR;
-use common::contract::{CONTAINER, PREFIX, VOLUME_PREFIX};
+use common::contract::{COMPAT_MODE, CONTAINER, PREFIX, VOLUME_PREFIX};
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -120,7 +120,10 @@ const SOURCES: [(&str, Keep); 4] = [
 
 /// What `route` reads of a Service.
 pub(crate) const SERVICE: Keep = Fields(&[
-    ("metadata", Fields(&[("annotations", Keys(is_annotation))])),
+    (
+        "metadata",
+        Fields(&[("annotations", Keys(is_service_annotation))]),
+    ),
     (
         "spec",
         Fields(&[("selector", Keys(|_| true)), ("clusterIP", Scalar)]),
@@ -129,6 +132,10 @@ pub(crate) const SERVICE: Keep = Fields(&[
 
 fn is_annotation(key: &str) -> bool {
     key.starts_with(PREFIX) || key == MIRROR
+}
+
+fn is_service_annotation(key: &str) -> bool {
+    key.starts_with(PREFIX) || key == COMPAT_MODE
 }
 
 /// A kind of object and what is kept of it.

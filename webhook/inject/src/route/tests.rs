@@ -111,3 +111,79 @@ fn a_headless_service_gets_a_warning() {
     let expected = "this Service is headless: only the active pod keeps its name in DNS";
     assert_eq!(route(&headless, None).warnings, [expected]);
 }
+
+const MODE: &str = contract::MODE;
+const COMPAT: &str = contract::COMPAT_MODE;
+const DESIGNATION: &str = contract::COMPAT_DESIGNATION;
+
+#[test]
+fn in_service_mode_the_selector_stands_until_a_pod_is_designated() {
+    let new = service(json!({MODE: "active-passive"}), json!({"app": "web"}));
+    check(&new, None, (None, None, None));
+    let plain = service(json!({}), json!({"app": "web"}));
+    check(&new, Some(&plain), (None, None, None));
+    let mut pointed = new.clone();
+    pointed["metadata"]["annotations"][ACTIVE] = json!("uid-1");
+    let pointed = check(&pointed, Some(&new), (Some("uid-1"), None, Some("uid-1")));
+    assert_eq!(
+        pointed.pointer("/spec/selector").unwrap().get(DESIGNATION),
+        None
+    );
+    // Applied again, without what we wrote.
+    check(&new, Some(&pointed), (Some("uid-1"), None, Some("uid-1")));
+}
+
+#[test]
+fn the_key_of_active_standby_controller_comes_and_goes_with_its_annotation() {
+    let asks = json!({COMPAT: "active-standby"});
+    let new = service(asks.clone(), json!({"app": "web"}));
+    check(&new, None, (None, None, None));
+    let mut pointed = new.clone();
+    pointed["metadata"]["annotations"][ACTIVE] = json!("uid-1");
+    let pointed = check(&pointed, Some(&new), (Some("uid-1"), None, Some("uid-1")));
+    let both = json!({"app": "web", POD: "uid-1", DESIGNATION: "active"});
+    assert_eq!(pointed["spec"]["selector"], both);
+    // Declined: asked for, and not given.
+    let mut declined = pointed.clone();
+    declined["metadata"]["annotations"][ACTIVE] = json!("");
+    let declined = check(&declined, Some(&pointed), (Some(""), None, None));
+    assert_eq!(declined["spec"]["selector"], json!({"app": "web"}));
+    // Not asked for any more.
+    let mut bare = pointed.clone();
+    bare["metadata"]["annotations"]
+        .as_object_mut()
+        .unwrap()
+        .remove(COMPAT);
+    let bare = check(&bare, Some(&pointed), (None, None, None));
+    assert_eq!(bare["spec"]["selector"], json!({"app": "web"}));
+}
+
+#[test]
+fn a_key_that_the_owner_wrote_is_no_business_of_ours() {
+    let by_hand = service(json!({}), json!({"app": "web", DESIGNATION: "active"}));
+    let same = check(&by_hand, Some(&by_hand), (None, None, None));
+    assert_eq!(same, by_hand);
+    let mut asks = by_hand.clone();
+    asks["metadata"]["annotations"] = json!({COMPAT: "active-standby"});
+    let asks = check(&asks, Some(&by_hand), (None, None, None));
+    assert_eq!(asks["spec"]["selector"], by_hand["spec"]["selector"]);
+}
+
+#[test]
+fn between_group_and_service_mode_nothing_is_carried_over() {
+    let led = service(
+        json!({GROUP: "web", ACTIVE: "uid-1", TERM: "7"}),
+        json!({"app": "web", POD: "uid-1"}),
+    );
+    let mut mode = led.clone();
+    mode["metadata"]["annotations"] = json!({MODE: "active-passive", ACTIVE: "uid-1", TERM: "7"});
+    let mode = check(&mode, Some(&led), (None, None, None));
+    let mut pointed = mode.clone();
+    pointed["metadata"]["annotations"][ACTIVE] = json!("uid-2");
+    let pointed = check(&pointed, Some(&mode), (Some("uid-2"), None, Some("uid-2")));
+    let group = service(
+        json!({GROUP: "web", MODE: "active-passive", ACTIVE: "uid-2"}),
+        pointed["spec"]["selector"].clone(),
+    );
+    check(&group, Some(&pointed), (Some("none"), None, Some("none")));
+}
