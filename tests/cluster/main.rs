@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod beside;
 mod budget;
 mod chart;
 mod cli;
@@ -25,12 +26,14 @@ mod injector_meddler;
 mod injector_order;
 mod input;
 mod install;
+mod install_cert_manager;
 mod install_reviews;
 mod install_rights;
 mod moves;
 mod rotation;
 mod routing;
 mod routing_apply;
+mod seeds;
 mod steady;
 mod tutorial;
 
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         .chain(demo::CASES)
         .chain(chart::CASES)
         .chain(install::CASES)
+        .chain(install_cert_manager::CASES)
         .chain(moves::CASES)
         .chain(budget::CASES)
         .chain(connections::CASES)
@@ -74,7 +78,8 @@ fn main() -> ExitCode {
         .chain(injector_order::CASES)
         .chain(input::CASES)
         .chain(tutorial::CASES);
-    let trials = cases.map(|case| trial(case, &shared)).collect();
+    let mut trials: Vec<Trial> = cases.map(|case| trial(case, &shared)).collect();
+    trials.extend(beside::trials(seeds::cases(), &args, &shared));
     let conclusion = libtest_mimic::run(&args, trials);
     shared.end();
     conclusion.exit_code()

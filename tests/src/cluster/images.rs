@@ -240,7 +240,7 @@ async fn compile(package: &str, program: &str, profile: &str) -> Result<PathBuf>
 ///
 /// # Errors
 /// If go fails.
-pub(crate) async fn compile_go(source: &str, program: &str) -> Result<PathBuf> {
+pub async fn compile_go(source: &str, program: &str) -> Result<PathBuf> {
     let step = progress::brief(format!("compiling {program}"));
     let binary = target().join("go").join(program);
     let mut go = Command::new("go");
@@ -255,6 +255,24 @@ pub(crate) async fn compile_go(source: &str, program: &str) -> Result<PathBuf> {
         .map_err(|error| error.cure(binaries::GO_CURE))?;
     step.done();
     Ok(binary)
+}
+
+/// The folder of a module that the Go program of a folder is built from.
+///
+/// # Errors
+/// If go cannot fetch it.
+pub async fn go_module(source: &str, module: &str) -> Result<PathBuf> {
+    let folder = project_root().join(source);
+    let mut fetch = Command::new("go");
+    fetch.current_dir(&folder).args(["mod", "download", module]);
+    run::output(&format!("fetch {module}"), fetch, BUILD_DEADLINE_MS)
+        .await
+        .map_err(|error| error.cure(binaries::GO_CURE))?;
+    let mut list = Command::new("go");
+    list.current_dir(&folder)
+        .args(["list", "-m", "-f={{.Dir}}", module]);
+    let path = run::output(&format!("find {module}"), list, PACK_DEADLINE_MS).await?;
+    Ok(path.trim().into())
 }
 
 /// Adds the target to the toolchain where it is missing.

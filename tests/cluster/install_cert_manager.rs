@@ -1,0 +1,145 @@
+//! cert-manager makes the webhook's certificate, and changes it and its authority under load.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use serde_json::json;
+use tests::cluster::{Cluster, ClusterOptions, images};
+use tests::scene::{self, SYSTEM_NAMESPACE};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::context::{Case, eventually};
+use crate::install_reviews::Reviews;
+
+/// cert-manager's own controllers, as a program of the tests.
+const SOURCE: &str = "tests/cert-manager";
+const MODULE: &str = "github.com/cert-manager/cert-manager";
+/// What it says once it runs.
+const READY: &str = "ready";
+const CERTIFICATE: &str = "active-passive-webhook";
+const AUTHORITY: &str = "active-passive-authority";
+const SECRET: &str = "active-passive-webhook-certificate";
+const AUTHORITY_SECRET: &str = "active-passive-webhook-authority";
+/// Time for one certificate, milliseconds.
+const ISSUED_MS: u64 = 20_000;
+
+pub(crate) const CASES: &[Case] = &[Case {
+    name: "install: cert-manager makes the certificate, and renews it and its authority",
+    run: |_| Box::pin(by_cert_manager()),
+}];
+
+/// In a cluster of its own: there is one installation a cluster.
+async fn by_cert_manager() -> Result<()> {
+    let program = images::compile_go(SOURCE, "cert-manager").await?;
+    let options = ClusterOptions {
+        nodes: 1,
+        ..Default::default()
+    };
+    let cluster = Cluster::start(options).await?;
+    let crds = images::go_module(SOURCE, MODULE).await?.join("deploy/crds");
+    let crds = crds.to_string_lossy();
+    cluster
+        .kubectl(&["apply", "--server-side", "--filename", &crds])
+        .await?;
+    let known = ["wait", "--for=condition=Established", "crd", "--all"];
+    cluster.kubectl(&known).await?;
+    let mut controllers = start(&program, cluster.kubeconfig()).await?;
+
+    scene::install(&cluster, &["certificates.mode=certManager"]).await?;
+    let reviews = Reviews::start(&cluster)?;
+    renew(&cluster, CERTIFICATE, SECRET).await?;
+    // The next authority signs with another key; who is asked next is signed by it.
+    renew(&cluster, AUTHORITY, AUTHORITY_SECRET).await?;
+    renew(&cluster, CERTIFICATE, SECRET).await?;
+    let signed = data(&cluster, SECRET, "ca.crt").await?;
+    let authority = data(&cluster, AUTHORITY_SECRET, "tls.crt").await?;
+    ensure!(signed == authority, "not signed by the new authority");
+    served(&cluster, &signed).await?;
+    reviews
+        .all_injected("two certificates and an authority of cert-manager")
+        .await?;
+
+    controllers.kill().await?;
+    cluster.stop()?;
+    Ok(())
+}
+
+/// Starts the controllers, and returns once all of them run. They end when they are dropped.
+async fn start(program: &Path, kubeconfig: &Path) -> Result<Child> {
+    let mut child = Command::new(program)
+        .arg(kubeconfig)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let said = child.stdout.take().context("no output")?;
+    let said = BufReader::new(said).lines().next_line().await?;
+    ensure!(said.as_deref() == Some(READY), "cert-manager says {said:?}");
+    Ok(child)
+}
+
+/// Asks cert-manager for a new certificate, as its command line tool does, and waits for it.
+async fn renew(cluster: &Cluster, certificate: &str, secret: &str) -> Result<()> {
+    let before = data(cluster, secret, "tls.crt").await?;
+    let asked = json!([{"op": "add", "path": "/status/conditions/-", "value": {
+        "type": "Issuing",
+        "status": "True",
+        "reason": "ManuallyTriggered",
+        "message": "asked for by a test",
+    }}]);
+    let at = ["--namespace", SYSTEM_NAMESPACE];
+    let patch = ["patch", "certificate.cert-manager.io", certificate];
+    let how = ["--subresource=status", "--type=json", "--patch"];
+    let asked = asked.to_string();
+    cluster
+        .kubectl(&[&at[..], &patch, &how, &[&asked]].concat())
+        .await?;
+    eventually(
+        &format!("a new certificate {certificate}"),
+        ISSUED_MS,
+        async || {
+            let now = data(cluster, secret, "tls.crt").await?;
+            Ok(if now == before {
+                Err("the old one".to_owned())
+            } else {
+                Ok(())
+            })
+        },
+    )
+    .await
+}
+
+/// API servers that trust what is published reach a webhook that serves what is in the Secret.
+async fn served(cluster: &Cluster, authority: &[u8]) -> Result<()> {
+    let get = ["get", "mutatingwebhookconfiguration", "active-passive"];
+    let bundle =
+        "--output=go-template={{range .webhooks}}{{.clientConfig.caBundle | base64decode}}{{end}}";
+    let authority = std::str::from_utf8(authority)?.trim();
+    eventually(
+        "the authority in the configuration",
+        ISSUED_MS,
+        async || {
+            let published = cluster.kubectl(&[&get[..], &[bundle]].concat()).await?;
+            Ok(if published.contains(authority) {
+                Ok(())
+            } else {
+                Err(published)
+            })
+        },
+    )
+    .await
+}
+
+async fn data(cluster: &Cluster, secret: &str, key: &str) -> Result<Vec<u8>> {
+    let secrets: Api<Secret> = Api::namespaced(cluster.client(), SYSTEM_NAMESPACE);
+    let data = secrets.get(secret).await?.data.unwrap_or_default();
+    Ok(data
+        .get(key)
+        .with_context(|| format!("no {key} in {secret}"))?
+        .0
+        .clone())
+}
