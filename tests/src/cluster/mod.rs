@@ -255,15 +255,16 @@ impl Cluster {
     /// # Errors
     /// If there is no such node.
     pub async fn cut(&self, node: &str) -> Result<()> {
-        network::set_connected(self.hub.init, self.node(node)?.0, false).await
+        network::cut(self.hub.init, self.node(node)?.0).await
     }
 
-    /// Ends the partition of a node.
+    /// Ends the partition of a node: packets pass once this returns.
     ///
     /// # Errors
     /// If there is no such node.
     pub async fn heal(&self, node: &str) -> Result<()> {
-        network::set_connected(self.hub.init, self.node(node)?.0, true).await
+        let (index, node) = self.node(node)?;
+        network::heal(self.hub.init, index, node.init).await
     }
 
     /// Lets the API server refuse whatever comes from other machines than its own: kubelets and

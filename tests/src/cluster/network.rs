@@ -84,10 +84,22 @@ pub(crate) async fn connect(hub: i32, nodes: &[i32]) -> Result<()> {
     Ok(())
 }
 
-/// Cuts the node `index` off from all others, or joins it again.
-pub(crate) async fn set_connected(hub: i32, index: usize, connected: bool) -> Result<()> {
-    let state = if connected { "up" } else { "down" };
-    ip(hub, &format!("link set {} {state}\n", port(index))).await
+/// Cuts the node `index` off from all others.
+pub(crate) async fn cut(hub: i32, index: usize) -> Result<()> {
+    ip(hub, &format!("link set {} down\n", port(index))).await
+}
+
+/// Joins the node `index`, given by its first process, to the others again. Packets pass from then on:
+/// without forgetting whom it looked for in vain, it would ask for the hub's address again only when
+/// its kernel's second is over, which is nothing of what is measured here.
+pub(crate) async fn heal(hub: i32, index: usize, node: i32) -> Result<()> {
+    let (port, address) = (port(index), node_address(index));
+    ip(
+        hub,
+        &format!("link set {port} up\nneigh flush to {address} dev br0\n"),
+    )
+    .await?;
+    ip(node, "neigh flush dev eth0\n").await
 }
 
 /// Lets a machine, given by its first process, forget closed connections after a second instead of
