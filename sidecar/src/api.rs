@@ -122,13 +122,14 @@ impl Api {
     }
 
     /// Opens a connection that the next request then finds: by reading the Lease, which is small and
-    /// always allowed. What the answer is does not matter.
-    pub(crate) fn connect(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// always allowed. What the answer is does not matter; returns whether there was one.
+    pub(crate) fn connect(&self) -> impl Future<Output = bool> + Send + use<> {
         let api = self.clone();
         async move {
             let limit = Duration::from_millis(api.config.params.attempt_ms_max());
             let path = api.lease_path();
-            drop(timeout(limit, api.send("connect", Method::GET, &path, None)).await);
+            let answer = timeout(limit, api.send("connect", Method::GET, &path, None)).await;
+            !matches!(answer, Err(_) | Ok(Err(Failed::NoAnswer(_))))
         }
     }
 

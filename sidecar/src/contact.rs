@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Least time from one early end of a wait to the next, milliseconds: where some connections work
@@ -19,20 +19,34 @@ const SPREAD_MS: u64 = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Contact {
     lost: AtomicBool,
-    back: Notify,
+    gone: Notify,
+    /// How often it came back.
+    returns: watch::Sender<u64>,
 }
 
 impl Contact {
     /// A request had no answer, or a connection broke.
     pub(crate) fn lost(&self) {
-        self.lost.store(true, Ordering::Relaxed);
+        if !self.lost.swap(true, Ordering::Relaxed) {
+            self.gone.notify_one();
+        }
     }
 
     /// A request was answered.
     pub(crate) fn made(&self) {
         if self.lost.swap(false, Ordering::Relaxed) {
-            self.back.notify_waiters();
+            self.returns.send_modify(|returns| *returns += 1);
         }
+    }
+
+    /// Whether the last that is known is that nobody answers.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Resolves once nobody answers any more. For one listener. Cancel-safe.
+    pub(crate) async fn gone(&self) {
+        self.gone.notified().await;
     }
 }
 
@@ -42,6 +56,8 @@ pub(crate) struct Caller {
     /// When a wait was last ended early.
     called: Option<Instant>,
     spread: Duration,
+    /// Returns that are old news.
+    returns: u64,
 }
 
 impl Caller {
@@ -51,15 +67,26 @@ impl Caller {
         Self {
             called: None,
             spread,
+            returns: 0,
         }
     }
 
-    /// Resolves soon after the API server has answered somebody again. Cancel-safe.
+    /// A try begins: what was known before is old news.
+    pub(crate) fn begin(&mut self, contact: &Contact) {
+        self.returns = *contact.returns.borrow();
+    }
+
+    /// Resolves soon after the API server has answered somebody again, if that was after the try
+    /// began: one that fails just then need not wait. Cancel-safe.
     pub(crate) async fn back(&self, contact: &Contact) {
         if let Some(called) = self.called {
             sleep_until(called + Duration::from_millis(CALLS_APART_MS)).await;
         }
-        contact.back.notified().await;
+        let mut returns = contact.returns.subscribe();
+        // It ends with `contact`, which outlives this.
+        if returns.wait_for(|now| *now != self.returns).await.is_err() {
+            return;
+        }
         sleep(self.spread).await;
     }
 

@@ -29,6 +29,7 @@ mod history;
 mod http;
 mod lease;
 mod lines;
+mod lookout;
 mod metrics;
 mod notify;
 mod object;
@@ -154,11 +155,13 @@ pub async fn run(
         GroupServices::new(config.clone(), facts.clone(), doubt.clone()),
     );
     let news = watch_all(watched, &clients.election, &metrics, &contact);
+    let api = Api::new(clients.election, config.clone(), metrics.clone(), doubt);
+    lookout::start(&contact, &config, &api);
     let driver = Driver {
         elector: Elector::new(config.params.clone()),
         clock,
-        story: Story::new(config.clone(), facts, metrics.clone(), outbox),
-        api: Api::new(clients.election, config, metrics, doubt),
+        story: Story::new(config, facts, metrics, outbox),
+        api,
         publisher,
         last_cycle,
         last_lease: LastLease::default(),

@@ -141,6 +141,7 @@ impl<W: Watched> Watch<W> {
         let (mut failures, mut refusals): (u32, u32) = (0, 0);
         loop {
             let began = Instant::now();
+            self.caller.begin(&self.contact);
             let Err(ended) = self.once().await else {
                 continue;
             };
