@@ -4,6 +4,7 @@
 //! that the failure policy decides what becomes of the object.
 
 use crate::metrics::Metrics;
+use crate::policy::known::Known;
 use crate::provision::{Need, ProvisionError, Provisioner};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,10 +12,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use common::contract::{INJECT_PATH, ROUTE_PATH};
 use futures_util::FutureExt;
+use inject::policy::{asks, decide};
 use inject::reason::Reason;
 use inject::review::{Answer, Resource, Review};
 use inject::route::route;
-use inject::{AccountKind, Decision, RequestInfo, Settings, decide};
+use inject::{AccountKind, Decision, RequestInfo, Settings};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +28,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Makes accounts.
     pub provisioner: Arc<Provisioner>,
+    /// What administrators say.
+    pub policies: Arc<Known>,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
@@ -91,9 +95,12 @@ impl App {
         if self.provisioner.excludes(&review.namespace) {
             return Decision::Skip(Reason::ExcludedNamespace);
         }
-        let decision = decide(&review.object, &review.info(), &self.settings);
-        let Decision::Patch(injection) = &decision else {
-            return decision;
+        let (policies, _) = self.policies.about(&review.namespace).await;
+        let decision =
+            |info: &RequestInfo<'_>| decide(&review.object, info, &self.settings, &policies);
+        let decided = decision(&review.info());
+        let Decision::Patch(injection) = &decided else {
+            return decided;
         };
         let need = Need::of(injection, &review.namespace);
         if review.dry_run {
@@ -103,15 +110,18 @@ impl App {
                     account_missing: true,
                     ..review.info()
                 };
-                return decide(&review.object, &info, &self.settings);
+                return decision(&info);
             }
-            return decision;
+            return decided;
         }
         match self.provisioner.ready(&need).await {
-            Ok(()) => decision,
+            Ok(()) => decided,
             Err(error) => {
                 let (uid, namespace, group) = (&review.uid, &review.namespace, &need.group);
                 tracing::error!(uid, namespace, group, %error, "the account is not ready");
+                if !asks(&review.object) {
+                    return Decision::Skip(not_ready(need.group, &error));
+                }
                 Decision::Deny {
                     reasons: not_ready(need.group, &error).into(),
                     warnings: injection.warnings.clone(),
@@ -120,7 +130,8 @@ impl App {
         }
     }
 
-    fn refuse(
+    /// What cannot be read gets no answer.
+    pub(crate) fn refuse(
         &self,
         path: &'static str,
         error: &dyn std::error::Error,
@@ -143,7 +154,8 @@ fn not_ready(group: String, error: &ProvisionError) -> Reason {
     Reason::AccountNotReady { group }
 }
 
-fn respond(uid: &str, answer: Result<Answer, serde_json::Error>) -> Response {
+/// The answer as it goes out.
+pub(crate) fn respond(uid: &str, answer: Result<Answer, serde_json::Error>) -> Response {
     match answer {
         Ok(answer) => axum::Json(answer).into_response(),
         Err(error) => {

@@ -5,6 +5,7 @@
 //! - [`certificate`], [`configuration`], [`handshake`]: the certificate, the API server's trust in
 //!   it, and the proof that both work;
 //! - [`provision`], [`rights`]: the accounts and bindings of groups, and the right to make them;
+//! - [`policy`]: what administrators say about namespaces, and how far it has got;
 //! - [`task`], [`check`], [`farewell`]: what the chart's hooks ask of the program instead;
 //! - [`watch`], [`client`]: the API server; [`readiness`], [`metrics`]: what operators see.
 //!
@@ -25,6 +26,7 @@ pub mod handlers;
 pub mod handshake;
 pub mod load;
 pub mod metrics;
+pub mod policy;
 pub mod provision;
 pub mod readiness;
 pub mod rights;

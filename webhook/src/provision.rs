@@ -176,6 +176,11 @@ impl Provisioner {
         made.unwrap_or(Err(ProvisionError::Deadline))
     }
 
+    /// The API server.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Whether nothing is made in this namespace.
     pub fn excludes(&self, namespace: &str) -> bool {
         let excluded = &self.bounds.excluded_namespaces;

@@ -13,13 +13,16 @@ pub enum Part {
     Handshake,
     /// The API server lets us do what we must.
     Rights,
+    /// Policies are known: a pod made before gets what they say.
+    Policies,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part::Certificate,
     Part::Configuration,
     Part::Handshake,
     Part::Rights,
+    Part::Policies,
 ];
 
 /// The state of all parts, and whether the program is about to end.
@@ -66,6 +69,7 @@ impl Readiness {
                 Part::Configuration => "the webhook configuration does not carry our authority yet",
                 Part::Handshake => "no handshake with ourselves has worked yet",
                 Part::Rights => "rights are missing, which the log names",
+                Part::Policies => "the policies have not been listed yet",
             });
         state
             .ending

@@ -3,6 +3,7 @@
 use crate::handlers::{App, inject_pod, route_service};
 use crate::load::{BODY_BYTES_MAX, Load, ORDINARY_BYTES_MAX};
 use crate::metrics::Metrics;
+use crate::policy::judge::judge_workload;
 use crate::readiness::Readiness;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -12,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use common::contract::{INJECT_PATH, ROUTE_PATH};
+use common::contract::{INJECT_PATH, POLICY_PATH, ROUTE_PATH};
 use futures_util::{FutureExt, StreamExt};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub fn admission(app: App, load: Load, readiness: Arc<Readiness>) -> Router {
     let router = Router::new()
         .route(INJECT_PATH, post(inject_pod))
         .route(ROUTE_PATH, post(route_service))
+        .route(&format!("{POLICY_PATH}/{{policy}}"), post(judge_workload))
         .with_state(app)
         // Bodies are bounded where they are read.
         .layer(DefaultBodyLimit::disable());

@@ -9,15 +9,20 @@ use crate::configuration::Publisher;
 use crate::handlers::App;
 use crate::load::Load;
 use crate::metrics::Metrics;
+use crate::policy::entries::There;
+use crate::policy::known::Known;
+use crate::policy::{entries, status};
 use crate::provision::{Bounds, ClusterRoles, Provisioner};
-use crate::readiness::Readiness;
+use crate::readiness::{Part, Readiness};
 use crate::watch::{Scope, Single, Whole, follow_one};
 use crate::{handshake, rights, routes, serve};
 use axum_server::Handle;
 use common::shutdown::Shutdown;
 use inject::Settings;
 use inject::certs::NoLives;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use std::future::Future;
@@ -74,6 +79,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         excluded_namespaces: excluded_namespaces(&args),
         groups_max: args.groups_max,
     };
+    let policies = Arc::new(Known::new(bounds.excluded_namespaces.clone()));
     let provisioner = Provisioner::new(client.clone(), roles.clone(), bounds, metrics.clone());
     let provisioner = Arc::new(provisioner);
 
@@ -84,13 +90,15 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         metrics: &metrics,
         readiness: &readiness,
     };
-    parts.keep_certificate(&mut tasks, listening, resolver.clone(), origin);
+    let there = parts.keep_certificate(&mut tasks, listening, resolver.clone(), origin);
+    parts.follow_policies(&mut tasks, &policies, there);
     tasks.spawn(provisioner.clone().follow());
     tasks.spawn(rights::watch(client.clone(), roles, readiness.clone()));
 
     let app = App {
         settings: Arc::new(settings(&args)),
         provisioner,
+        policies,
         metrics: metrics.clone(),
     };
     let router = routes::admission(app, Load::new(args.reviews_max), readiness.clone());
@@ -145,14 +153,15 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// The certificate from the Secret to the server, to the configuration, and to the proof.
+    /// The certificate from the Secret to the server, to the configuration, and to the proof. What is
+    /// returned is for whoever else writes configurations.
     fn keep_certificate(
         &self,
         tasks: &mut Tasks,
         listening: std::net::SocketAddr,
         resolver: Arc<Resolver>,
         origin: Origin,
-    ) {
+    ) -> There {
         let args = self.args;
         let names = Names::new(&args.service, &args.namespace);
         let (served, now_served) = watch::channel(None);
@@ -191,13 +200,48 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             published,
         };
-        tasks.spawn(publisher.publish(configuration_state, now_served.clone()));
+        tasks.spawn(publisher.publish(configuration_state.clone(), now_served.clone()));
         tasks.spawn(handshake::verify(
             listening,
             names,
-            now_served,
+            now_served.clone(),
             self.readiness.clone(),
         ));
+        There {
+            mutating: configuration_state,
+            validating: watch::channel(Single::Unknown).1,
+            served: now_served,
+        }
+    }
+
+    /// Policies from the API server to decisions, to their entries, and to their status.
+    fn follow_policies(&self, tasks: &mut Tasks, known: &Arc<Known>, mut there: There) {
+        let args = self.args;
+        if !args.policies {
+            self.readiness.set(Part::Policies, true);
+            return;
+        }
+        let validating: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
+        let (configuration, state) = watch::channel(Single::Unknown);
+        let scope = Scope::named("the configuration of policies", &args.configuration);
+        tasks.spawn(follow_one(Whole(validating.clone()), scope, configuration));
+        there.validating = state;
+        let keeper = entries::Keeper {
+            mutating: Api::all(self.client.clone()),
+            validating,
+            name: args.configuration.clone(),
+            service: (args.service.clone(), args.namespace.clone()),
+            known: known.clone(),
+        };
+        tasks.spawn(keeper.keep(there));
+        let writer = status::Writer {
+            client: self.client.clone(),
+            known: known.clone(),
+            period: args.policy_status_period,
+        };
+        tasks.spawn(writer.run());
+        let (client, readiness) = (self.client.clone(), self.readiness.clone());
+        tasks.spawn(known.clone().follow(client, readiness));
     }
 }
 

@@ -18,8 +18,8 @@ mod under;
 mod workload;
 
 pub use evaluate::{Part, Verdict, Violation, evaluate};
-pub use selector::Selector;
-pub use under::{Added, decide};
+pub use selector::{Operator, Requirement, Selector};
+pub use under::{Added, asks, decide};
 pub use workload::{ServiceRoute, Workload, WorkloadKind};
 
 use serde::{Deserialize, Serialize};

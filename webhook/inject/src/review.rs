@@ -4,6 +4,7 @@
 //! list of numbers where the API server expects base64.
 
 use crate::decision::{Decision, RequestInfo};
+use crate::policy::WorkloadKind;
 use crate::reason::Reasons;
 use crate::sieve::{self, Keep, Kept, Sifted};
 use base64::Engine;
@@ -28,14 +29,30 @@ pub enum Resource {
     Pod,
     /// Core Services.
     Service,
+    /// Deployments, StatefulSets and the like.
+    Workload,
 }
 
 impl Resource {
-    fn kind(self) -> &'static str {
+    /// What reviews of it are about, in words.
+    fn name(self) -> &'static str {
         match self {
-            Self::Pod => "Pod",
-            Self::Service => "Service",
+            Self::Pod => "core/v1 Pod",
+            Self::Service => "core/v1 Service",
+            Self::Workload => "workloads of apps/v1 and batch/v1",
         }
+    }
+
+    fn is(self, found: &WireKind) -> bool {
+        let core = |kind: &str| found.group.is_empty() && found.kind == kind;
+        let of_kind = match self {
+            Self::Pod => core("Pod"),
+            Self::Service => core("Service"),
+            Self::Workload => {
+                WorkloadKind::parse(&found.kind).is_some_and(|kind| kind.group() == found.group)
+            }
+        };
+        of_kind && found.version == "v1"
     }
 }
 
@@ -44,6 +61,8 @@ impl Resource {
 pub struct Review {
     /// Comes back in the answer.
     pub uid: String,
+    /// Kind of the object.
+    pub kind: String,
     /// Namespace of the object; the object's own may be empty.
     pub namespace: String,
     /// Whether the object is being created.
@@ -74,7 +93,7 @@ pub enum ReviewError {
     #[error("the review has no request, or one without uid or object")]
     NoRequest,
     /// It asks about something else.
-    #[error("the review is about {found}; this path answers for core/v1 {expected}")]
+    #[error("the review is about {found}; this path answers for {expected}")]
     OtherKind {
         /// The kind it is about.
         found: String,
@@ -92,6 +111,7 @@ impl Review {
         match resource {
             Resource::Pod => Self::parse_as::<PodObject>(body, resource),
             Resource::Service => Self::parse_as::<ServiceObject>(body, resource),
+            Resource::Workload => Self::parse_as::<WorkloadObject>(body, resource),
         }
     }
 
@@ -103,11 +123,11 @@ impl Review {
         }
         let request = wire.request.ok_or(ReviewError::NoRequest)?;
         let of = &request.kind;
-        if of.kind != resource.kind() || !of.group.is_empty() || of.version != "v1" {
+        if !resource.is(of) {
             let found = format!("{}/{} {}", of.group, of.version, of.kind);
             return Err(ReviewError::OtherKind {
                 found,
-                expected: resource.kind(),
+                expected: resource.name(),
             });
         }
         let object = request.object.0;
@@ -116,6 +136,7 @@ impl Review {
         }
         Ok(Self {
             uid: request.uid,
+            kind: request.kind.kind,
             namespace: request.namespace,
             is_create: request.operation == "CREATE",
             dry_run: request.dry_run.unwrap_or(false),
@@ -290,6 +311,12 @@ struct ServiceObject;
 
 impl Kept for ServiceObject {
     const KEEP: &'static Keep = &sieve::SERVICE;
+}
+
+struct WorkloadObject;
+
+impl Kept for WorkloadObject {
+    const KEEP: &'static Keep = &sieve::WORKLOAD;
 }
 
 #[derive(Deserialize)]

@@ -130,6 +130,29 @@ pub(crate) const SERVICE: Keep = Fields(&[
     ),
 ]);
 
+/// What policies read of a workload.
+pub(crate) const WORKLOAD: Keep = Fields(&[
+    (
+        "metadata",
+        Fields(&[
+            ("name", Scalar),
+            ("generateName", Scalar),
+            ("ownerReferences", Each(&Fields(&[("controller", Scalar)]))),
+        ]),
+    ),
+    (
+        "spec",
+        Fields(&[
+            ("replicas", Scalar),
+            ("template", POD),
+            (
+                "jobTemplate",
+                Fields(&[("spec", Fields(&[("template", POD)]))]),
+            ),
+        ]),
+    ),
+]);
+
 fn is_annotation(key: &str) -> bool {
     key.starts_with(PREFIX) || key == MIRROR
 }

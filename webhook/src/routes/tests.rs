@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fake_api::{FakeApi, failure};
+use crate::policy::known::Known;
 use crate::provision::{Bounds, ClusterRoles, Provisioner};
 use crate::readiness::Part;
 use axum::body::{Body, to_bytes};
@@ -43,6 +44,7 @@ fn server(api: &FakeApi) -> Server {
             bounds(),
             metrics.clone(),
         )),
+        policies: Arc::new(Known::new(Vec::new())),
         metrics: metrics.clone(),
     };
     let readiness = Arc::new(Readiness::default());

@@ -82,6 +82,11 @@ pub fn decide(
     }
 }
 
+/// Whether a pod says itself whether it wants the sidecar. One that does not never waits for it.
+pub fn asks(pod: &Value) -> bool {
+    crate::pod::inject_annotation(pod).is_some()
+}
+
 /// The workload behind a pod; a pod without one is none of a policy's.
 fn owner<'a>(
     metadata: &Map<String, Value>,

@@ -1,0 +1,125 @@
+//! Reviews of workloads: what a policy says to whoever applies one.
+
+use crate::client::{ApiError, within};
+use crate::handlers::{App, respond};
+use crate::policy::known::Known;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use common::contract::POLICY_PATH;
+use inject::policy::{Enforcement, ServiceRoute, Violation, Workload, WorkloadKind, evaluate};
+use inject::reason::{Reason, Reasons};
+use inject::review::{Answer, Resource, Review};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+use std::time::{Duration, Instant};
+
+/// Longest wait for the Services of a namespace.
+const SERVICES_DEADLINE: Duration = Duration::from_secs(2);
+/// Services that are looked at; a namespace with more is not judged by them.
+const SERVICES_MAX: u32 = 1000;
+
+/// Answers a review of a workload, for one policy.
+pub async fn judge_workload(
+    State(app): State<App>,
+    Path(policy): Path<String>,
+    body: Bytes,
+) -> Response {
+    let began = Instant::now();
+    let _in_flight = app.metrics.begin(POLICY_PATH, body.len());
+    let review = match Review::parse(&body, Resource::Workload) {
+        Ok(review) => review,
+        Err(error) => return app.refuse(POLICY_PATH, &error, began),
+    };
+    drop(body);
+    let uid = &review.uid;
+    let violations = match violations(&app.policies, app.provisioner.client(), &policy, &review)
+        .await
+    {
+        Ok(violations) => violations,
+        Err(error) => {
+            // The failure policy lets the workload in; it is counted all the same.
+            tracing::warn!(uid, policy, %error, "cannot list the Services that a policy asks for");
+            app.metrics
+                .review(POLICY_PATH, "failed", "services", began.elapsed());
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let (decision, answer) = match &violations {
+        None => ("allowed", Answer::allow(uid)),
+        Some((Enforcement::Enforce, reasons)) => ("denied", Answer::deny(uid, reasons)),
+        Some((_, reasons)) => {
+            let warnings: Vec<String> = reasons.0.iter().map(Reason::to_string).collect();
+            ("warned", Answer::allow(uid).warning(&warnings))
+        }
+    };
+    let reason = violations
+        .as_ref()
+        .map_or("none", |(_, reasons)| reasons.code());
+    tracing::debug!(
+        uid,
+        namespace = review.namespace,
+        policy,
+        decision,
+        "a workload"
+    );
+    app.metrics
+        .review(POLICY_PATH, decision, reason, began.elapsed());
+    respond(uid, Ok(answer.noting("decision", decision)))
+}
+
+/// What one policy has against a workload, and what is to become of it; none: nothing.
+async fn violations(
+    known: &Known,
+    client: &Client,
+    policy: &str,
+    review: &Review,
+) -> Result<Option<(Enforcement, Reasons)>, ApiError> {
+    let (policies, labels) = known.about(&review.namespace).await;
+    let Some(judging) = policies.iter().find(|it| it.name() == policy) else {
+        return Ok(None);
+    };
+    let workload =
+        WorkloadKind::parse(&review.kind).and_then(|kind| Workload::read(kind, &review.object));
+    let Some(workload) = workload else {
+        return Ok(None);
+    };
+    let services = if judging.spec().constraints.require_routed_service {
+        Some(services(client, &review.namespace).await?)
+    } else {
+        None
+    };
+    let verdict = evaluate(&policies, &labels, &workload, services.as_deref());
+    let against = |it: Violation<'_>| {
+        let name = it.policy.name();
+        (name == policy).then(|| Reason::PolicyViolated {
+            policy: name.to_owned(),
+            what: it.what,
+        })
+    };
+    let reasons: Vec<Reason> = verdict.violations.into_iter().filter_map(against).collect();
+    let enforcement = judging.spec().enforcement;
+    Ok((!reasons.is_empty()).then_some((enforcement, Reasons(reasons))))
+}
+
+async fn services(client: &Client, namespace: &str) -> Result<Vec<ServiceRoute>, ApiError> {
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let params = ListParams::default().limit(SERVICES_MAX);
+    let listed = within(SERVICES_DEADLINE, services.list(&params)).await?;
+    Ok(listed
+        .items
+        .into_iter()
+        .map(|service| route(&service))
+        .collect())
+}
+
+/// Whom a Service serves.
+pub(super) fn route(service: &Service) -> ServiceRoute {
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone());
+    ServiceRoute {
+        group: service.annotations().get(common::contract::GROUP).cloned(),
+        selector: selector.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Lists of all namespaces that policies are about, page by page: of a few namespaces each by itself,
+//! of many all at once.
+
+use crate::client::{ApiError, REQUEST_DEADLINE, within};
+use inject::policy::{Labels, WorkloadKind};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::ListParams;
+use kube::core::{ApiResource, DynamicObject, ObjectList, PartialObjectMeta};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// Namespaces that are listed each by itself.
+const FEW: usize = 20;
+/// Whole objects of one page: templates may be large.
+const PAGE_WHOLE: u32 = 100;
+/// Metadata of one page.
+const PAGE_METADATA: u32 = 500;
+/// Pages of one list: two million pods.
+const PAGES_MAX: usize = 4_000;
+
+/// Where is listed.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    client: &'a Client,
+    namespaces: &'a BTreeMap<String, Labels>,
+}
+
+impl<'a> Places<'a> {
+    /// Places that hold these namespaces, and perhaps others.
+    pub fn of(client: &'a Client, namespaces: &'a BTreeMap<String, Labels>) -> Self {
+        Self { client, namespaces }
+    }
+
+    /// Hands every workload of a kind to `each`.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub async fn workloads(
+        &self,
+        kind: WorkloadKind,
+        each: impl FnMut(DynamicObject),
+    ) -> Result<(), ApiError> {
+        let resource = ApiResource {
+            group: kind.group().to_owned(),
+            version: "v1".to_owned(),
+            api_version: format!("{}/v1", kind.group()),
+            kind: kind.as_str().to_owned(),
+            plural: kind.plural().to_owned(),
+        };
+        let client = || self.client.clone();
+        let api = |place: Option<&str>| match place {
+            Some(name) => Api::namespaced_with(client(), name, &resource),
+            None => Api::all_with(client(), &resource),
+        };
+        let list = async |api: &Api<DynamicObject>, params: &ListParams| api.list(params).await;
+        self.every(PAGE_WHOLE, api, list, each).await
+    }
+
+    /// Hands every object of a kind to `each`.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub async fn whole<K>(&self, each: impl FnMut(K)) -> Result<(), ApiError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + DeserializeOwned + Debug,
+    {
+        let list = async |api: &Api<K>, params: &ListParams| api.list(params).await;
+        self.every(PAGE_WHOLE, |place| self.api(place), list, each)
+            .await
+    }
+
+    /// Hands the metadata of every object of a kind to `each`.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub async fn metadata<K>(&self, each: impl FnMut(PartialObjectMeta<K>)) -> Result<(), ApiError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + DeserializeOwned + Debug,
+    {
+        let list = async |api: &Api<K>, params: &ListParams| api.list_metadata(params).await;
+        self.every(PAGE_METADATA, |place| self.api(place), list, each)
+            .await
+    }
+
+    fn api<K>(&self, place: Option<&str>) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match place {
+            Some(name) => Api::namespaced(self.client.clone(), name),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    async fn every<K, T: Clone>(
+        &self,
+        page: u32,
+        api: impl Fn(Option<&str>) -> Api<K>,
+        list: impl AsyncFn(&Api<K>, &ListParams) -> kube::Result<ObjectList<T>>,
+        mut each: impl FnMut(T),
+    ) -> Result<(), ApiError> {
+        let names = self.namespaces.keys().map(|name| Some(name.as_str()));
+        let places = match self.namespaces.len() {
+            0..=FEW => names.collect(),
+            _ => vec![None],
+        };
+        for place in places {
+            let api = api(place);
+            let mut params = ListParams::default().limit(page);
+            for _ in 0..PAGES_MAX {
+                let listed = within(REQUEST_DEADLINE, list(&api, &params)).await?;
+                listed.items.into_iter().for_each(&mut each);
+                match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => params = params.continue_token(&token),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+}
