@@ -51,7 +51,7 @@ pub const RESOURCES: &str = "active-passive.dev/resources";
 
 // --- What users write on a Service ------------------------------------------------------------
 
-/// `active-passive`: Service mode, without sidecars.
+/// `active-passive`: Service mode, without sidecars. Also the mark on pods that it has labelled.
 pub const MODE: &str = "active-passive.dev/mode";
 /// Of active-standby-controller, taken as well: any value but "" asks for Service mode.
 pub const COMPAT_MODE: &str = "qoqo.dev/service-mode";
@@ -62,7 +62,8 @@ pub const BEFORE_LEADER: &str = "active-passive.dev/before-leader";
 
 /// Default key of the role label.
 pub const ROLE: &str = "active-passive.dev/role";
-/// Label on a pod: its own uid, written by its own sidecar. The selector key of annotated Services.
+/// Label on a pod: its own uid, written by its own sidecar or Service mode. The selector key of
+/// annotated Services.
 pub const POD: &str = "active-passive.dev/pod";
 /// Annotation on pods and Services: the term in which their role was last written.
 pub const TERM: &str = "active-passive.dev/term";
@@ -365,7 +366,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
 ];
 
 /// Annotations that users write on a Service.
-pub const SERVICE_ANNOTATIONS: [Key; 3] = [
+pub const SERVICE_ANNOTATIONS: [Key; 4] = [
     key(
         GROUP,
         "-",
@@ -379,7 +380,12 @@ pub const SERVICE_ANNOTATIONS: [Key; 3] = [
     key(
         MODE,
         "-",
-        "`active-passive`: one ready pod of the selector is made active, without any sidecar. Not available yet: without effect.",
+        "`active-passive`: [Service mode](service-mode.md). One ready pod of the selector gets the traffic, without any sidecar. The chart has it off (`serviceMode.enabled`).",
+    ),
+    key(
+        COMPAT_MODE,
+        "-",
+        "Any value but `\"\"`: the same, with the label and selector key of active-standby-controller, `qoqo.dev/pod-designation: active`.",
     ),
 ];
 
@@ -398,7 +404,7 @@ pub const LEASE_ANNOTATIONS: [Key; 2] = [
 ];
 
 /// What the programs write, and where. Users read these keys and never set them.
-pub const WRITTEN_KEYS: [Key; 11] = [
+pub const WRITTEN_KEYS: [Key; 13] = [
     key(
         GROUP,
         "pod label, by the webhook",
@@ -421,12 +427,12 @@ pub const WRITTEN_KEYS: [Key; 11] = [
     ),
     key(
         ROLE,
-        "pod label, by the leader",
+        "pod label, by the leader or Service mode",
         "The role: `active` or `passive`, or the values of the annotations.",
     ),
     key(
         POD,
-        "pod label, by its own sidecar",
+        "pod label, by its own sidecar or Service mode",
         "The pod's uid. Annotated Services select by this key.",
     ),
     key(
@@ -436,8 +442,18 @@ pub const WRITTEN_KEYS: [Key; 11] = [
     ),
     key(
         ACTIVE,
-        "Service annotation, by the leader",
+        "Service annotation, by the leader or Service mode",
         "uid of the active pod, or `none`.",
+    ),
+    key(
+        COMPAT_DESIGNATION,
+        "pod label, by Service mode",
+        "`active` on the pod that has the traffic of a Service with `qoqo.dev/service-mode`, which selects by it too.",
+    ),
+    key(
+        MODE,
+        "pod annotation, by Service mode",
+        "`active-passive`: Service mode has labelled this pod, and takes its labels off when no Service asks for it.",
     ),
     key(
         LEASE,
