@@ -203,6 +203,8 @@ pub mod env {
     pub const STATUS_DIR: &str = "ACTIVE_PASSIVE_STATUS_DIR";
     /// See [`super::NOTIFY_URL`].
     pub const NOTIFY_URL: &str = "ACTIVE_PASSIVE_NOTIFY_URL";
+    /// The system in whose place the sidecar runs, when that does not show by itself.
+    pub const PERSONALITY: &str = "ACTIVE_PASSIVE_PERSONALITY";
     /// Level filter of the log, as of tracing's `EnvFilter`.
     pub const LOG: &str = "ACTIVE_PASSIVE_LOG";
 }

@@ -151,11 +151,10 @@ impl Api {
         write: &LeaseWrite,
         base: Option<&Value>,
     ) -> Result<Answer, Failed> {
-        let (group, namespace) = (self.config.group.as_str(), self.config.namespace.as_str());
-        let body = lease::written(write, base, group, namespace, wall_time());
+        let body = lease::written(write, base, &self.config, wall_time());
         let (method, path) = match write.base {
             Some(_) => (Method::PUT, self.lease_path()),
-            None => (Method::POST, leases_path(namespace)),
+            None => (Method::POST, leases_path(&self.config.namespace)),
         };
         let reply = self
             .send("write_lease", method, &path, Some((JSON, &body)))
@@ -179,9 +178,8 @@ impl Api {
     }
 
     fn pod_outcome(&self, pod: &Pod) -> Result<Answer, Failed> {
-        let view = pods::view(pod, &self.config.role_label, &self.config.containers);
-        let view = view.map_err(Failed::Unreadable)?;
-        let outcome = if pods::is_of(pod, self.config.group.as_str()) {
+        let view = pods::view(pod, &self.config).map_err(Failed::Unreadable)?;
+        let outcome = if self.config.members.has(&pod.metadata) {
             Outcome::Pod
         } else {
             Outcome::PodLeft
@@ -259,11 +257,7 @@ impl Api {
     }
 
     fn lease_path(&self) -> String {
-        format!(
-            "{}/{}",
-            leases_path(&self.config.namespace),
-            self.config.group
-        )
+        lease_path(&self.config)
     }
 
     pub(crate) fn pod_path(&self, name: &str) -> String {
@@ -273,6 +267,11 @@ impl Api {
     fn service_path(&self, name: &str) -> String {
         format!("{}/{name}", services_path(&self.config.namespace))
     }
+}
+
+/// Path of the group's Lease.
+pub(crate) fn lease_path(config: &Config) -> String {
+    format!("{}/{}", leases_path(&config.namespace), config.lease.name)
 }
 
 /// Path of the Leases of a namespace.

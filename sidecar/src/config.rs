@@ -5,10 +5,14 @@ use common::duration::{format_ms, parse_ms};
 use common::hash::fnv1a;
 use common::ids::{Group, Identity};
 use common::role::{Containers, RoleLabelNames};
-use election::{Handover, Params};
+use common::seeds::Route;
+use election::{Customs, Handover, Params};
 use std::path::PathBuf;
 
+use crate::lease::{Fence, LeaseForm};
+use crate::members::{Mark, Members};
 use crate::notify::NotifyUrl;
+use crate::sight::Sight;
 
 /// All settings of one sidecar.
 #[derive(Debug, Clone)]
@@ -31,6 +35,18 @@ pub struct Config {
     pub status_dir: Option<PathBuf>,
     /// Where role changes are posted.
     pub notify_url: Option<NotifyUrl>,
+    /// How the Lease is called and written.
+    pub lease: LeaseForm,
+    /// Which pods belong to the group.
+    pub members: Members,
+    /// By which label a pod says that its sidecar has started.
+    pub mark: Mark,
+    /// How the Lease and the pods are seen.
+    pub sight: Sight,
+    /// Whether it may do without its port, if that is taken.
+    pub port_is_spare: bool,
+    /// What is answered besides the own routes.
+    pub routes: &'static [Route],
 }
 
 /// Why the environment does not make a configuration.
@@ -71,6 +87,16 @@ impl Config {
         })?;
         let passive = lookup(env::PASSIVE_VALUE);
         Ok(Self {
+            lease: LeaseForm {
+                name: group.to_string(),
+                fence: Fence::On,
+                free_s: None,
+            },
+            members: Members::of_group(&group),
+            mark: Mark::Uid,
+            sight: Sight::default(),
+            port_is_spare: false,
+            routes: &[],
             group,
             namespace: vars.required(env::POD_NAMESPACE)?,
             params: params(&vars)?,
@@ -173,6 +199,7 @@ fn params<F: Fn(&str) -> Option<String>>(vars: &Vars<'_, F>) -> Result<Params, C
         handover,
         drain_timeout_ms: vars.duration_ms(env::DRAIN_TIMEOUT, grace_ms)?,
         unready_grace_ms: vars.duration_ms(env::UNREADY_GRACE, default::UNREADY_GRACE_MS)?,
+        customs: Customs::default(),
     })
 }
 

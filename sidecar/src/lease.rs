@@ -1,6 +1,7 @@
 //! The Lease: how it is read, and how it is written without losing what others keep in it.
 
 use crate::clock::micro_time;
+use crate::config::Config;
 use crate::history;
 use crate::object::{Reading, Unreadable};
 use common::contract::{self, default};
@@ -10,6 +11,33 @@ use election::{LeaseView, LeaseWrite, LeaseWriteKind, Record, Version};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+/// Value of the label of a fenced Lease.
+const FENCED: &str = "true";
+/// Value of the label of one that says that it is not.
+const UNFENCED: &str = "false";
+
+/// How the Lease is called and written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseForm {
+    /// Its name.
+    pub name: String,
+    /// Whether it is put under the fencing policies.
+    pub fence: Fence,
+    /// Duration of a freed one, seconds; `None`: that of a held one.
+    pub free_s: Option<u64>,
+}
+
+/// Whether a Lease is put under the fencing policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// It is.
+    On,
+    /// It is not, and says so where it is made: holders of another kind take part.
+    Off,
+    /// Its labels are left alone.
+    Unsaid,
+}
 
 /// A Lease as it was read.
 #[derive(Debug, Clone)]
@@ -104,24 +132,28 @@ struct SpecParts {
 pub(crate) fn written(
     write: &LeaseWrite,
     base: Option<&Value>,
-    name: &str,
-    namespace: &str,
+    config: &Config,
     at: Timestamp,
 ) -> Value {
+    let form = &config.lease;
     let mut lease = base.cloned().unwrap_or_else(|| {
         json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": form.name, "namespace": config.namespace},
         })
     });
-    let fenced = may_fence(write.kind, base);
+    let fence = match form.fence {
+        Fence::On => may_fence(write.kind, base).then_some(FENCED),
+        Fence::Off => base.is_none().then_some(UNFENCED),
+        Fence::Unsaid => None,
+    };
     let metadata = section(&mut lease, "metadata");
     if let Some(version) = write.base {
         metadata.insert("resourceVersion".to_owned(), json!(version.0.to_string()));
     }
-    if fenced {
-        section_of(metadata, "labels").insert(contract::LEASE.to_owned(), json!("true"));
+    if let Some(fence) = fence {
+        section_of(metadata, "labels").insert(contract::LEASE.to_owned(), json!(fence));
     }
     if let Some(owner) = &write.owner {
         section_of(metadata, "annotations").insert(contract::OWNER.to_owned(), json!(owner));
@@ -139,14 +171,18 @@ pub(crate) fn written(
     let spec = section(&mut lease, "spec");
     let mut set = |key: &str, value: Value| spec.insert(key.to_owned(), value);
     let holder = match (&write.holder, write.kind) {
-        (Some(holder), _) => holder.to_string(),
+        (Some(holder), _) => config.params.customs.holder.write(holder),
         (None, LeaseWriteKind::Recreate) => contract::NO_POD.to_owned(),
         // "" and not null: this is what client-go writes to free a Lease.
         (None, _) => String::new(),
     };
     set("holderIdentity", json!(holder));
     set("leaseTransitions", json!(write.term));
-    set("leaseDurationSeconds", json!(write.duration_ms / 1_000));
+    let free_s = form
+        .free_s
+        .filter(|_| write.kind == LeaseWriteKind::Release);
+    let duration_s = free_s.unwrap_or(write.duration_ms / 1_000);
+    set("leaseDurationSeconds", json!(duration_s));
     set("renewTime", json!(micro_time(at)));
     match write.kind {
         LeaseWriteKind::Acquire | LeaseWriteKind::Confirm | LeaseWriteKind::Handover => {

@@ -30,10 +30,13 @@ mod http;
 mod lease;
 mod lines;
 mod lookout;
+mod members;
 mod metrics;
 mod notify;
 mod object;
+pub mod personality;
 mod pods;
+mod poll;
 mod probe;
 mod published;
 mod refusals;
@@ -42,6 +45,7 @@ mod rights;
 mod role_file;
 mod routing;
 mod serve;
+mod sight;
 mod story;
 mod watch;
 mod watched;
@@ -50,12 +54,16 @@ pub use client::{ClientError, client};
 pub use clock::Clock;
 pub use config::{Config, ConfigError, port};
 pub use credentials::CredentialError;
+pub use lease::{Fence, LeaseForm};
+pub use members::{Mark, Members};
 pub use notify::NotifyUrl;
 pub use probe::{ProbeError, livez};
 pub use role_file::RoleFileError;
 pub use serve::ListenError;
+pub use sight::{LeaseSight, PodSight, ServiceSight, Sight};
 
 use api::Api;
+use cause::Causes;
 use contact::Contact;
 use doubt::Doubt;
 use driver::{Driver, Reach};
@@ -66,17 +74,14 @@ use http::App;
 use lease::LastLease;
 use metrics::Metrics;
 use published::Publisher;
+use sight::Followed;
 use std::sync::Arc;
 use std::time::Duration;
 use story::Story;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use watch::Watch;
-use watched::{GroupPods, GroupServices, TheLease};
+use watched::{GroupPods, GroupServices};
 
-/// News that wait for the driver; watches wait when there are more.
-const NEWS_MAX: usize = 64;
 /// How long files and notifications may take to say the last state, milliseconds.
 const LAST_WORDS_MS_MAX: u64 = 200;
 
@@ -113,9 +118,14 @@ pub async fn run(
     if let Some(folder) = &config.status_dir {
         role_file::clear(folder).map_err(StartError::RoleFile)?;
     }
-    let listener = serve::listen(config.port)
-        .await
-        .map_err(StartError::Listen)?;
+    let listener = match serve::listen(config.port).await {
+        Ok(listener) => Some(listener),
+        Err(error) if config.port_is_spare => {
+            tracing::warn!(error = %Causes(&error), "nothing is answered by HTTP");
+            None
+        }
+        Err(error) => return Err(StartError::Listen(error)),
+    };
     let metrics = Arc::new(Metrics::default());
     let publisher = Publisher::new(config.params.lease_duration_ms);
     let app = App::new(
@@ -137,7 +147,9 @@ pub async fn run(
             config.clone(),
         ));
     }
-    tokio::spawn(serve::serve(listener, app.router()));
+    if let Some(listener) = listener {
+        tokio::spawn(serve::serve(listener, app.router()));
+    }
     let (outbox, events) = Outbox::new(metrics.clone());
     let delivery = Delivery {
         client: clients.events,
@@ -149,12 +161,15 @@ pub async fn run(
     let facts = Facts::default();
     let contact = Arc::new(Contact::default());
     let doubt = Arc::new(Doubt::default());
-    let watched = (
-        TheLease(config.clone()),
-        GroupPods::new(config.clone(), facts.clone()),
-        GroupServices::new(config.clone(), facts.clone(), doubt.clone()),
-    );
-    let news = watch_all(watched, &clients.election, &metrics, &contact);
+    let followed = Followed {
+        client: clients.election.clone(),
+        pods: GroupPods::new(config.clone(), facts.clone()),
+        services: GroupServices::new(config.clone(), facts.clone(), doubt.clone()),
+        config: config.clone(),
+        metrics: metrics.clone(),
+        contact: contact.clone(),
+    };
+    let news = followed.start();
     let api = Api::new(clients.election, config.clone(), metrics.clone(), doubt);
     lookout::start(&contact, &config, &api);
     let driver = Driver {
@@ -177,23 +192,6 @@ pub async fn run(
         tracing::debug!("the last state may not have reached file and app");
     }
     Ok(())
-}
-
-fn watch_all(
-    (lease, pods, services): (TheLease, GroupPods, GroupServices),
-    client: &kube::Client,
-    metrics: &Arc<Metrics>,
-    contact: &Arc<Contact>,
-) -> mpsc::Receiver<watched::News> {
-    let (sender, news) = mpsc::channel(NEWS_MAX);
-    let (client, metrics, contact) = (|| client.clone(), || metrics.clone(), || contact.clone());
-    let lease = Watch::new(client(), lease, metrics(), contact(), sender.clone());
-    tokio::spawn(lease.run());
-    let pods = Watch::new(client(), pods, metrics(), contact(), sender.clone());
-    tokio::spawn(pods.run());
-    let services = Watch::new(client(), services, metrics(), contact(), sender);
-    tokio::spawn(services.run());
-    news
 }
 
 #[cfg(test)]

@@ -1,34 +1,27 @@
 //! Pods: what the elector sees of them, and the patches that it asks for.
 
+use crate::config::Config;
 use crate::object::{Reading, Unreadable};
 use common::contract;
 use common::pod::Pod;
-use common::role::{Containers, RoleLabelNames};
 use election::{PodRole, PodView, PodWrite};
 use serde_json::{Map, Value, json};
 
 /// The pod as the elector sees it.
-pub(crate) fn view(
-    pod: &Pod,
-    names: &RoleLabelNames,
-    containers: &Containers,
-) -> Result<PodView, Unreadable> {
+pub(crate) fn view(pod: &Pod, config: &Config) -> Result<PodView, Unreadable> {
     let meta = &pod.metadata;
     Ok(PodView {
         version: meta.version()?,
         term: meta.term(),
         created_s: meta.created_s(),
-        ..PodView::of(pod, names, containers)
+        started: config.mark.is_on(meta),
+        ..PodView::of(pod, &config.role_label, &config.containers)
     })
 }
 
-/// Whether watches of the group show the pod.
-pub(crate) fn is_of(pod: &Pod, group: &str) -> bool {
-    pod.metadata.label(contract::GROUP) == Some(group)
-}
-
 /// The labels and annotations that a write sets; null removes.
-pub(crate) fn changes(write: &PodWrite, names: &RoleLabelNames) -> Value {
+pub(crate) fn changes(write: &PodWrite, config: &Config) -> Value {
+    let names = &config.role_label;
     let mut labels = Map::new();
     let mut annotations = Map::new();
     if let Some((role, term)) = write.role {
@@ -37,17 +30,20 @@ pub(crate) fn changes(write: &PodWrite, names: &RoleLabelNames) -> Value {
             PodRole::Passive => names.passive.as_ref(),
         };
         labels.insert(names.key.clone(), json!(value));
-        annotations.insert(contract::TERM.to_owned(), json!(term.to_string()));
+        if config.params.customs.terms {
+            annotations.insert(contract::TERM.to_owned(), json!(term.to_string()));
+        }
     }
-    if write.own_label {
-        labels.insert(contract::POD.to_owned(), json!(write.uid));
+    let mark = config.mark.label(&write.uid).filter(|_| write.own_label);
+    if let Some((key, value)) = mark {
+        labels.insert(key.to_owned(), json!(value));
     }
     json!({"labels": labels, "annotations": annotations})
 }
 
 /// The merge patch of a write. uid and version are preconditions.
-pub(crate) fn patch(write: &PodWrite, names: &RoleLabelNames) -> Value {
-    let mut metadata = changes(write, names);
+pub(crate) fn patch(write: &PodWrite, config: &Config) -> Value {
+    let mut metadata = changes(write, config);
     metadata["uid"] = json!(write.uid);
     metadata["resourceVersion"] = json!(write.base.0.to_string());
     json!({"metadata": metadata})

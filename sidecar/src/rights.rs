@@ -103,7 +103,7 @@ impl PodWay {
 
     async fn write(self, api: &Api, write: &PodWrite) -> Result<Reply, Failed> {
         let path = api.pod_path(&write.name);
-        let patch = pods::patch(write, &api.config.role_label);
+        let patch = pods::patch(write, &api.config);
         match self {
             Self::PatchStatus => {
                 let body = Some((MERGE_PATCH, &patch));
@@ -158,7 +158,7 @@ fn update(pod: &mut Value, write: &PodWrite, api: &Api) -> Result<(), Failed> {
     if meta.uid != write.uid || meta.version().map_err(Failed::Unreadable)? != write.base {
         return Err(Failed::Outdated);
     }
-    let changes = pods::changes(write, &api.config.role_label);
+    let changes = pods::changes(write, &api.config);
     for section in ["labels", "annotations"] {
         let target = &mut pod["metadata"][section];
         if !target.is_object() {

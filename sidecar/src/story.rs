@@ -150,7 +150,8 @@ impl Story {
     pub(crate) fn stands(&mut self, standing: Standing, holder: Option<&str>) {
         let leads_in = standing.role.leads().then_some(standing.term);
         if self.leads_in.is_some() && leads_in.is_none() && self.departure.is_none() {
-            let own = self.config.params.identity.to_string();
+            let params = &self.config.params;
+            let own = params.customs.holder.write(&params.identity);
             self.departure = Some(match holder {
                 Some(other) if other != own => format!("the Lease names {}", pod_of(other)),
                 _ => "the Lease could not be renewed in time".to_owned(),

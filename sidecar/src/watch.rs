@@ -197,6 +197,28 @@ impl<W: Watched> Watch<W> {
         }
     }
 
+    /// Lists again and again, until nobody listens to the news: for where there is no right to watch.
+    pub(crate) async fn list_every(mut self, every_ms: u64) {
+        let mut failures: u32 = 0;
+        loop {
+            match self.list().await {
+                Ok(()) => failures = 0,
+                Err(Ended::Unheard) => return,
+                Err(ended) => {
+                    if ended.is_silence() {
+                        self.contact.lost();
+                    }
+                    self.tell(&ended, failures);
+                    failures = failures.saturating_add(1);
+                }
+            }
+            tokio::select! {
+                () = sleep(Duration::from_millis(every_ms)) => {}
+                () = self.news.closed() => return,
+            }
+        }
+    }
+
     /// Lists, or follows until the watch ends.
     async fn once(&mut self) -> Result<(), Ended> {
         self.heard = false;

@@ -8,7 +8,6 @@ use crate::lease::Lease;
 use crate::object::{self, Reading, Unreadable};
 use crate::pods;
 use crate::routing;
-use common::contract;
 use common::objects::Meta;
 use common::pod::Pod;
 use common::service::Service;
@@ -79,7 +78,7 @@ impl Watched for TheLease {
     }
 
     fn selector(&self) -> String {
-        format!("fieldSelector=metadata.name%3D{}", self.0.group)
+        format!("fieldSelector=metadata.name%3D{}", self.0.lease.name)
     }
 
     fn listed(&mut self, objects: Vec<Value>, version: Version) -> Result<News, Unreadable> {
@@ -113,7 +112,7 @@ impl GroupPods {
         if pod.metadata.uid == self.config.params.identity.uid {
             self.facts.note_own_pod(&pod.metadata);
         }
-        pods::view(pod, &self.config.role_label, &self.config.containers)
+        pods::view(pod, &self.config)
     }
 }
 
@@ -131,8 +130,7 @@ impl Watched for GroupPods {
     }
 
     fn selector(&self) -> String {
-        let key = contract::GROUP.replace('/', "%2F");
-        format!("labelSelector={key}%3D{}", self.config.group)
+        self.config.members.query()
     }
 
     fn listed(&mut self, objects: Vec<Pod>, _version: Version) -> Result<News, Unreadable> {

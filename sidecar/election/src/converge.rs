@@ -181,7 +181,8 @@ impl Elector {
         let services = self.group.services.values();
         let services = services.filter(|service| service.has_selector && which(service));
         Change::first(services.map(|service| {
-            let annotated = service.active.as_deref() == Some(wanted) && service.term == Some(term);
+            let in_term = !self.params.customs.terms || service.term == Some(term);
+            let annotated = service.active.as_deref() == Some(wanted) && in_term;
             if annotated && service.selected.as_deref() == Some(wanted) {
                 return Change::None;
             }
@@ -222,7 +223,8 @@ impl Elector {
             PodRole::Active => pod.role == RoleLabel::Active,
             PodRole::Passive => pod.role == RoleLabel::Passive,
         };
-        if has_role && pod.term.is_some_and(|written| written >= term) {
+        let in_term = !self.params.customs.terms || pod.term.is_some_and(|written| written >= term);
+        if has_role && in_term {
             return Change::None;
         }
         let term = pod.term.map_or(term, |written| written.max(term));

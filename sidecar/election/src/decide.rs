@@ -12,6 +12,7 @@ use crate::switchover::{Refusal, SwitchoverAnswer};
 use crate::time::Mono;
 use crate::view::{Record, RoleLabel, TERM_MAX};
 use common::ids::Identity;
+use common::role::Giving;
 
 /// Candidates take a free Lease in the order of their rank, this far apart, milliseconds: long
 /// enough for the better one's write to be seen, short against any lease duration.
@@ -115,7 +116,10 @@ impl Elector {
         };
         match next {
             Some(_) if !self.stripped_enough() => Intent::Strip,
-            Some((next, kind)) => Intent::HandTo(next, kind),
+            Some((next, kind)) if self.directs() || kind == MoveKind::Switchover => {
+                Intent::HandTo(next, kind)
+            }
+            Some(_) => Intent::Release,
             None => Intent::Lead,
         }
     }
@@ -156,13 +160,19 @@ impl Elector {
     fn leave(&self, agenda: &mut Agenda, successor: Option<Identity>) -> Intent {
         match self.params.handover {
             Handover::Seamless => {
-                if let Some(next) = successor {
-                    return Intent::HandTo(next, MoveKind::Drain);
+                let giving = self.params.customs.giving;
+                let is_awaited = successor.is_some();
+                match (giving, successor) {
+                    (Giving::Directed, Some(next)) => {
+                        return Intent::HandTo(next, MoveKind::Drain);
+                    }
+                    (Giving::Freed, Some(_)) => return Intent::Release,
+                    (Giving::StrippedAndFreed, Some(_)) | (_, None) => {}
                 }
                 let out_of_time = self
                     .drain_since
                     .is_some_and(|since| agenda.reached(since + self.params.drain_timeout_ms));
-                match self.terminated || out_of_time {
+                match self.terminated || out_of_time || is_awaited {
                     true if self.must_shed_traffic() => Intent::Strip,
                     true => Intent::Release,
                     false => Intent::Lead,
@@ -183,7 +193,14 @@ impl Elector {
 
     /// Seamless moves strip the old pod last, exclusive ones first.
     fn stripped_enough(&self) -> bool {
-        self.params.handover == Handover::Seamless || self.is_stripped()
+        let label_may_stay = self.params.handover == Handover::Seamless
+            && self.params.customs.giving != Giving::StrippedAndFreed;
+        label_may_stay || self.is_stripped()
+    }
+
+    /// Whether planned moves name the successor.
+    fn directs(&self) -> bool {
+        self.params.customs.giving == Giving::Directed
     }
 
     /// No traffic comes here, as far as is known, and it is known.
@@ -428,9 +445,9 @@ impl Elector {
         }
     }
 
-    fn is_holder(&self, name: &str, uid: &str) -> bool {
+    pub(crate) fn is_holder(&self, name: &str, uid: &str) -> bool {
+        let form = self.params.customs.holder;
         self.holder()
-            .and_then(Identity::parse)
-            .is_some_and(|h| h.name == name && h.uid == uid)
+            .is_some_and(|holder| form.is(holder, name, uid))
     }
 }

@@ -69,7 +69,7 @@ impl Elector {
     /// An elector that knows nothing yet.
     pub fn new(params: Params) -> Self {
         Self {
-            own_holder: params.identity.to_string(),
+            own_holder: params.customs.holder.write(&params.identity),
             jitter: Jitter::new(params.jitter_seed),
             params,
             lease: Observed::nothing(),

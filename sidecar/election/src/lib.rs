@@ -11,6 +11,7 @@ mod agenda;
 mod answers;
 mod backoff;
 mod converge;
+mod customs;
 mod decide;
 mod elector;
 mod group;
@@ -26,6 +27,9 @@ mod switchover;
 mod time;
 mod view;
 
+pub use common::ids::HolderForm;
+pub use common::role::Giving;
+pub use customs::Customs;
 pub use elector::Elector;
 pub use history::{HistoryNote, MoveKind};
 pub use input::{Failure, Input, Outcome};

@@ -1,5 +1,6 @@
 //! Settings of one elector, and the times that follow from them.
 
+use crate::customs::Customs;
 use common::contract::default;
 use common::ids::Identity;
 
@@ -33,6 +34,8 @@ pub struct Params {
     pub unready_grace_ms: u64,
     /// Seed of the jitter of retries; differs from pod to pod.
     pub jitter_seed: u64,
+    /// What it does differently from others of its kind.
+    pub customs: Customs,
 }
 
 impl Params {

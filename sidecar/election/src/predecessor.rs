@@ -10,7 +10,7 @@ use crate::observed::Source;
 use crate::params::Handover;
 use crate::step::{Action, LeaseWrite, LeaseWriteKind};
 use crate::time::Mono;
-use common::ids::Identity;
+use common::ids::{HolderForm, Identity};
 
 impl Elector {
     /// Notes from whom a write that is about to be sent takes the Lease.
@@ -21,7 +21,19 @@ impl Elector {
         }
         // One that is taken back says nothing new. Who has freed it has stripped its pod.
         if let Some(record) = self.lease.record().filter(|_| !self.holds_lease()) {
-            self.predecessor = record.holder.as_deref().and_then(Identity::parse);
+            self.predecessor = record.holder.as_deref().and_then(|it| self.pod_behind(it));
+        }
+    }
+
+    /// The pod that a Lease names. A name alone does for one that is known.
+    fn pod_behind(&self, holder: &str) -> Option<Identity> {
+        match self.params.customs.holder {
+            HolderForm::NameAndUid => Identity::parse(holder),
+            HolderForm::Name => {
+                let mut pods = self.group.pods.values();
+                let pod = pods.find(|pod| pod.name == holder)?;
+                Some(Identity::new(&pod.name, &pod.uid))
+            }
         }
     }
 

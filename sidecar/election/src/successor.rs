@@ -3,7 +3,6 @@
 use crate::elector::Elector;
 use crate::time::Mono;
 use crate::view::{PodView, RoleLabel};
-use common::ids::Identity;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -77,8 +76,8 @@ impl Elector {
         let Some(record) = self.lease.record() else {
             return false;
         };
-        let holder = self.holder().and_then(Identity::parse);
-        let Some(holder) = holder.and_then(|holder| self.group.pods.get(&holder.uid)) else {
+        let mut pods = self.group.pods.values();
+        let Some(holder) = pods.find(|pod| self.is_holder(&pod.name, &pod.uid)) else {
             return false;
         };
         let moves = record.switchover.is_some() || ineligible(holder).is_some();

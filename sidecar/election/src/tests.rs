@@ -3,6 +3,7 @@
 use super::*;
 use common::ids::Identity;
 
+mod customs;
 mod deleted;
 mod failures;
 mod moves;
@@ -21,6 +22,7 @@ fn params(name: &str, handover: Handover) -> Params {
         drain_timeout_ms: 27_000,
         unready_grace_ms: 5_000,
         jitter_seed: 1,
+        customs: Customs::default(),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tests::config;
 use election::SwitchoverAnswer;
 
 fn stored() -> Value {
@@ -89,7 +90,7 @@ fn a_free_lease_has_no_holder_however_it_is_written() {
 #[test]
 fn a_renewal_keeps_everything_that_is_not_its_own() {
     let base = Lease::read(stored()).unwrap().json;
-    let lease = written(&renewal(), Some(&base), "web", "shop", at());
+    let lease = written(&renewal(), Some(&base), &config(), at());
     let mut expected = stored();
     expected["spec"]["renewTime"] = json!("2026-02-03T04:05:06.700000Z");
     expected["metadata"]
@@ -106,7 +107,7 @@ fn an_acquisition_says_when_and_is_fenced() {
         term: 5,
         ..renewal()
     };
-    let lease = written(&write, Some(&stored()), "web", "shop", at());
+    let lease = written(&write, Some(&stored()), &config(), at());
     assert_eq!(lease["spec"]["acquireTime"], "2026-02-03T04:05:06.700000Z");
     assert_eq!(lease["spec"]["leaseTransitions"], 5);
     assert_eq!(
@@ -125,7 +126,7 @@ fn a_lease_of_another_system_is_not_fenced() {
     };
     let mut foreign = stored();
     foreign["spec"]["holderIdentity"] = json!("controller-host");
-    let lease = written(&write, Some(&foreign), "web", "shop", at());
+    let lease = written(&write, Some(&foreign), &config(), at());
     assert_eq!(lease["metadata"]["labels"], json!({"team": "a"}));
 }
 
@@ -137,7 +138,7 @@ fn creates_a_lease_that_is_not_there() {
         term: 1,
         ..renewal()
     };
-    let lease = written(&write, None, "web", "shop", at());
+    let lease = written(&write, None, &config(), at());
     assert_eq!(
         lease,
         json!({
@@ -167,7 +168,7 @@ fn a_release_frees_it_and_answers_a_switchover() {
         answer: Some(SwitchoverAnswer::Done),
         ..renewal()
     };
-    let lease = written(&write, Some(&stored()), "web", "shop", at());
+    let lease = written(&write, Some(&stored()), &config(), at());
     assert_eq!(lease["spec"]["holderIdentity"], "");
     assert_eq!(lease["spec"]["acquireTime"], "2026-01-01T00:00:00.000000Z");
     assert_eq!(
@@ -194,4 +195,38 @@ fn the_next_write_builds_on_what_was_watched_or_answered_last() {
     last.watched(of_version("12"));
     assert!(last.at(Version(12)).is_some());
     assert!(last.at(Version(77)).is_none());
+}
+
+#[test]
+fn among_electors_of_another_kind_it_is_written_as_theirs() {
+    let mut config = config();
+    config.params.customs.holder = common::ids::HolderForm::Name;
+    config.lease = LeaseForm {
+        name: "other-lock".to_owned(),
+        fence: Fence::Unsaid,
+        free_s: Some(1),
+    };
+    let taken = LeaseWrite {
+        kind: LeaseWriteKind::Acquire,
+        base: None,
+        ..renewal()
+    };
+    let lease = written(&taken, None, &config, at());
+    assert_eq!(lease["metadata"]["name"], "other-lock");
+    assert_eq!(lease["metadata"]["labels"], Value::Null);
+    assert_eq!(lease["spec"]["holderIdentity"], "web-1");
+    assert_eq!(lease["spec"]["leaseDurationSeconds"], 15);
+    let freed = LeaseWrite {
+        kind: LeaseWriteKind::Release,
+        holder: None,
+        ..renewal()
+    };
+    let lease = written(&freed, Some(&stored()), &config, at());
+    assert_eq!(lease["spec"]["holderIdentity"], "");
+    assert_eq!(lease["spec"]["leaseDurationSeconds"], 1);
+    config.lease.fence = Fence::Off;
+    let lease = written(&taken, None, &config, at());
+    assert_eq!(lease["metadata"]["labels"][contract::LEASE], "false");
+    let lease = written(&renewal(), Some(&stored()), &config, at());
+    assert_eq!(lease["metadata"]["labels"], json!({"team": "a"}));
 }

@@ -1,5 +1,7 @@
 use super::*;
+use crate::tests::config;
 use common::objects::Meta;
+use common::role::{Containers, RoleLabelNames};
 use election::RoleLabel;
 use election::Version;
 
@@ -42,14 +44,18 @@ fn view(json: &Value) -> PodView {
 
 fn view_by(json: &Value, containers: &Containers) -> PodView {
     let pod: Pod = crate::object::read(json.to_string().as_bytes()).unwrap();
-    super::view(&pod, &names(), containers).unwrap()
+    let config = Config {
+        containers: containers.clone(),
+        ..config()
+    };
+    super::view(&pod, &config).unwrap()
 }
 
 #[test]
 fn a_pod_without_the_label_of_the_group_is_not_of_it() {
     let is_of = |json: &Value| {
         let pod: Pod = serde_json::from_value(json.clone()).unwrap();
-        super::is_of(&pod, "web")
+        config().members.has(&pod.metadata)
     };
     let mut json = running();
     assert!(is_of(&json));
@@ -165,27 +171,25 @@ fn a_patch_is_conditional_and_carries_the_term() {
         own_label: false,
     };
     assert_eq!(
-        patch(&write, &names()),
+        patch(&write, &config()),
         json!({"metadata": {
             "uid": "u-1", "resourceVersion": "12",
             "labels": {contract::ROLE: "passive"},
             "annotations": {contract::TERM: "4"},
         }})
     );
-    let bare = RoleLabelNames {
-        passive: None,
-        ..names()
-    };
-    assert_eq!(
-        patch(&write, &bare)["metadata"]["labels"],
-        json!({contract::ROLE: null})
-    );
+    let mut bare = config();
+    bare.role_label.passive = None;
+    bare.params.customs.terms = false;
+    let metadata = &patch(&write, &bare)["metadata"];
+    assert_eq!(metadata["labels"], json!({contract::ROLE: null}));
+    assert_eq!(metadata["annotations"], json!({}), "nobody reads terms");
     let own = PodWrite {
         role: None,
         own_label: true,
         ..write
     };
-    let metadata = &patch(&own, &names())["metadata"];
+    let metadata = &patch(&own, &config())["metadata"];
     assert_eq!(metadata["labels"], json!({contract::POD: "u-1"}));
     assert_eq!(metadata["annotations"], json!({}));
 }

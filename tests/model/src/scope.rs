@@ -1,7 +1,7 @@
 //! What is explored: how many electors, for how long, with how much bad luck.
 
 use common::ids::Identity;
-use election::{Handover, Mono, Params};
+use election::{Customs, Handover, Mono, Params};
 
 /// The step in which clocks advance, milliseconds. Two clocks that are at most one step apart at
 /// any time can measure one interval up to two steps differently: exactly the margin of the lease
@@ -113,6 +113,7 @@ impl Scope {
             drain_timeout_ms: 1_000,
             unready_grace_ms: 500,
             jitter_seed: pod as u64,
+            customs: Customs::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::faults::{Operation, ServiceEdit, Target, Weather};
 use super::random::Random;
 use super::scenario::{OWNER, Plan, Scenario, Settings, Workload};
 use super::watch::Kind;
-use election::{Handover, LeaseWriteKind, RoleLabel};
+use election::{Customs, Handover, LeaseWriteKind, RoleLabel};
 
 /// Bursts of one run.
 const BURSTS_MAX: u64 = 2;
@@ -107,6 +107,7 @@ fn settings(random: &mut Random) -> Settings {
         },
         hold_app: random.chance(700),
         drift_ppm_max: random.pick(&[0, 200, 10_000]),
+        customs: Customs::default(),
     }
 }
 

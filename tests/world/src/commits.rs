@@ -6,6 +6,7 @@ use super::host;
 use super::objects::{Change, Object, Pod, Service};
 use super::world::World;
 use common::contract::NO_POD;
+use common::role::Giving;
 use election::{
     Action, Handover, LeaseWriteKind, PodRole, PodWrite, Record, RoleLabel, ServiceWrite,
 };
@@ -119,7 +120,9 @@ impl World {
         let routed = self.routed_services().any(|service| {
             points_at(service, uid) && !service.late && !host.barred_at(self.now_us)
         });
-        if labelled && (exclusive || kind == LeaseWriteKind::Release) {
+        // By custom, the next leader takes the label off.
+        let keeps = self.settings.customs.giving == Giving::Freed;
+        if labelled && !keeps && (exclusive || kind == LeaseWriteKind::Release) {
             self.violate(
                 "I3",
                 format!("{kind:?} by u{id} that still carries the active label"),
@@ -263,9 +266,10 @@ impl World {
         if !self.bound_to_seamless() {
             return;
         }
-        if active.len() > 2 {
+        let strips = self.settings.customs.giving == Giving::StrippedAndFreed;
+        if active.len() > if strips { 1 } else { 2 } {
             self.violate("I2", format!("{active:?} carry the active label"));
-        } else if had && active.is_empty() {
+        } else if had && active.is_empty() && !strips {
             self.violate("I2", "no pod carries the active label any more".to_owned());
         }
     }

@@ -174,7 +174,7 @@ impl World {
                 "{uid} leads term {term:?}, and the Lease says {lease:?}"
             ))
         } else if let Some(pod) = self.api.pods().find(|pod| match pod.grouped {
-            true => !in_order(pod, &uid, term),
+            true => !in_order(pod, &uid, term.filter(|_| self.settings.customs.terms)),
             // Where writes are fenced, nobody of the group may write it; else only itself does.
             false => !fenced && self.is_active_outside(pod),
         }) {
@@ -245,11 +245,12 @@ impl World {
 }
 
 /// Whether a pod's object says what it must while `leader` leads `term`. A pod that goes away needs
-/// its role taken, not its term kept up to date.
+/// its role taken, not its term kept up to date. `None`: nobody keeps terms.
 fn in_order(pod: &Pod, leader: &str, term: Option<u64>) -> bool {
+    let in_term = term.is_none() || pod.view.term == term;
     match (pod.view.uid == leader, pod.view.terminating) {
-        (true, _) => pod.view.role == RoleLabel::Active && pod.view.term == term,
+        (true, _) => pod.view.role == RoleLabel::Active && in_term,
         (false, true) => pod.view.role != RoleLabel::Active,
-        (false, false) => pod.view.role == RoleLabel::Passive && pod.view.term == term,
+        (false, false) => pod.view.role == RoleLabel::Passive && in_term,
     }
 }

@@ -12,6 +12,7 @@ mod chaos;
 mod clock;
 mod commits;
 mod coverage;
+mod customs;
 mod event;
 mod faults;
 mod foreigner;

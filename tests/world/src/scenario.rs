@@ -2,6 +2,7 @@
 
 use super::admission::Rules;
 use super::chaos;
+use super::customs;
 use super::faults::Operation;
 use super::named;
 use super::random::Random;
@@ -10,7 +11,7 @@ use super::successors;
 use super::windows;
 use common::contract::default;
 use common::ids::Identity;
-use election::{Handover, Params};
+use election::{Customs, Handover, Params};
 
 /// A kind of run. Its name and a seed determine everything.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +82,8 @@ pub struct Settings {
     pub hold_app: bool,
     /// Clocks run wrong by so much at most, parts in a million.
     pub drift_ppm_max: u64,
+    /// See [`Params`].
+    pub customs: Customs,
 }
 
 impl Settings {
@@ -106,6 +109,7 @@ impl Settings {
             app_stops_in_ms: (50, 500),
             hold_app: handover == Handover::Seamless,
             drift_ppm_max: 10_000,
+            customs: Customs::default(),
         }
     }
 
@@ -126,6 +130,7 @@ impl Settings {
             drain_timeout_ms: self.drain_timeout_ms,
             unready_grace_ms: self.unready_grace_ms,
             jitter_seed,
+            customs: self.customs,
         }
     }
 
@@ -154,6 +159,7 @@ pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         .chain(named::ALL.iter())
         .chain(successors::ALL.iter())
         .chain(windows::ALL.iter())
+        .chain(customs::ALL.iter())
 }
 
 /// The scenario of this name.

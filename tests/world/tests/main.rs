@@ -4,6 +4,8 @@
 
 // Playing scenarios and looking at what they leave.
 mod check;
+// Who does as another kind of elector does.
+mod customs;
 // What happens to a group, and the seeds that once found something.
 mod scenarios;
 // Who follows.

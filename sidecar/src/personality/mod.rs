@@ -1,0 +1,104 @@
+//! The sidecar in the place of another system's: started with that one's own settings, in its own
+//! hand-written manifest, with its own rights.
+//!
+//! A file a system reads that system's settings. What follows is one and the same for all: the own
+//! pod is read, and out of both come the settings of an injected sidecar, so that everything beneath
+//! runs unchanged. Absent from it: anything about the election.
+
+mod apsc;
+mod begin;
+mod own_pod;
+
+pub use begin::begin;
+
+use common::contract::env;
+use common::role::RoleLabelNames;
+use common::seeds::{self, SEEDS, Seed};
+
+/// What the process was asked for, in another system's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Whose.
+    pub(crate) seed: &'static Seed,
+    /// Namespace of the own pod.
+    pub(crate) namespace: String,
+    /// Name of the own pod.
+    pub(crate) pod: String,
+    /// Name of the election; "" where that follows from the pod.
+    pub(crate) election: String,
+    /// The role label.
+    pub(crate) role_label: RoleLabelNames,
+    /// Which pods belong to the group.
+    pub(crate) peers: Peers,
+}
+
+/// Which pods belong to the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// Those that carry the same values of these labels as the own pod.
+    SameLabels([&'static str; 2]),
+}
+
+/// Why the sidecar does not start, in the other system's words, and the status with which that one
+/// ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// What is said.
+    pub message: String,
+    /// Status of the process.
+    pub exit_code: u8,
+}
+
+impl Refused {
+    pub(crate) fn new(seed: &Seed, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            exit_code: seed.exit_code,
+        }
+    }
+}
+
+/// What the process was asked for by its arguments and its environment; `None`: to run as injected.
+///
+/// # Errors
+/// [`Refused`] if it was asked for something that it cannot do.
+pub fn asked(
+    arguments: &[&str],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Asked>, Refused> {
+    let given = |name: &str| lookup(name).is_some_and(|value| !value.is_empty());
+    let seed = match lookup(env::PERSONALITY).filter(|name| !name.is_empty()) {
+        Some(name) => Some(Seed::named(&name).ok_or_else(|| unknown(&name))?),
+        None if given(env::GROUP) => None,
+        None => recognised(arguments, &given),
+    };
+    let Some(seed) = seed else { return Ok(None) };
+    let asked = match seed {
+        seed if *seed == seeds::APSC => apsc::read(arguments, lookup)?,
+        seed => return Err(unknown(seed.name)),
+    };
+    Ok(Some(asked))
+}
+
+/// The system whose settings these are beyond doubt.
+fn recognised(_arguments: &[&str], given: &dyn Fn(&str) -> bool) -> Option<&'static Seed> {
+    apsc::is_meant(given).then_some(&seeds::APSC)
+}
+
+fn unknown(name: &str) -> Refused {
+    let names = SEEDS.map(|seed| seed.name).join(", ");
+    Refused {
+        message: format!(
+            "environment variable {} is {name:?}, but must be one of {names}",
+            env::PERSONALITY
+        ),
+        exit_code: USAGE,
+    }
+}
+
+/// Status of a process that was called in a wrong way.
+const USAGE: u8 = 2;
+
+#[cfg(test)]
+mod tests;
