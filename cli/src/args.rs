@@ -13,7 +13,8 @@ const EXIT_CODES: &str = "Exit codes:
   3  refused: the role cannot move, or the leader did not move it
   4  the role was not seen to have moved within the timeout
   5  manifests are not injected, or cannot be
-  6  check has found an error; warnings alone are 0";
+  6  check has found an error; warnings alone are 0
+  7  policy plan: changes of workloads that are there would be refused";
 
 /// Shows who is active in groups of pods of which one serves, and moves the role on request.
 #[derive(Debug, Parser)]
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Look at what is installed and what runs, and say what is wrong and what to do
     Check(CheckArgs),
+    /// Look at policies before they are applied
+    Policy(PolicyArgs),
     /// Show the versions of this program, of the webhook and of the sidecars in use
     Version(VersionArgs),
     /// Print a script that completes commands and flags in a shell
@@ -199,6 +202,28 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say which workloads of the cluster would change, be warned of or be refused, and why
+    Plan(PlanArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    /// File, folder, or - for standard input; may be repeated
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Data>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct VersionArgs {
     /// Sidecars of all namespaces
     #[arg(short = 'A', long)]
@@ -275,6 +300,7 @@ mod tests {
             "history web --svg web.svg",
             "check --pre -n shop",
             "version -A",
+            "policy plan -f policy.yaml -o json",
         ] {
             assert!(parsed(good).is_ok(), "{good}: {:?}", parsed(good));
         }

@@ -27,6 +27,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use std::io::IsTerminal;
 
+pub(crate) use read::excluded_namespaces;
 pub(crate) use versions::run as version;
 
 /// Ends a colour of a terminal.

@@ -14,3 +14,5 @@ pub(crate) const LATE: u8 = 4;
 pub(crate) const UNINJECTED: u8 = 5;
 /// A check has found an error.
 pub(crate) const UNSOUND: u8 = 6;
+/// Of the workloads that a plan is about, some would be refused.
+pub(crate) const REFUSING: u8 = 7;

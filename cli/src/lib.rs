@@ -31,6 +31,7 @@ mod list;
 mod manifests;
 mod output;
 mod pause;
+mod policy;
 mod report;
 mod status;
 mod suggest;
@@ -111,6 +112,7 @@ fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
         let cluster = connect::connect(&args.common).await?;
         let text = match command {
             Command::Check(args) => return check::run(&cluster, args).await,
+            Command::Policy(args) => return policy::run(&cluster, args).await,
             Command::Version(args) => check::version(&cluster, args).await,
             Command::Status(args) => status::run(&cluster, args).await,
             Command::Switchover(args) => switchover::run(&cluster, args).await,

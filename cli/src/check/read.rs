@@ -66,6 +66,31 @@ pub(crate) async fn configuration(
     object(cluster, "the webhook's configuration", &path).await
 }
 
+/// Namespaces in which nothing is injected and that no policy is about: as the configuration says, or
+/// those of the chart's defaults.
+pub(crate) async fn excluded_namespaces(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let configuration = configuration(cluster).await?;
+    let entries = configuration
+        .seen()
+        .into_iter()
+        .flat_map(installation::entries);
+    let selectors = entries.filter_map(|entry| entry.namespace_selector.as_ref());
+    let requirements = selectors.flat_map(|it| it.match_expressions.iter().flatten());
+    let excluded = requirements
+        .filter(|it| it.operator == "NotIn")
+        .find_map(|it| it.values.clone());
+    let usual = || {
+        let names = [
+            "kube-system",
+            "kube-node-lease",
+            "kube-public",
+            names::NAMESPACE,
+        ];
+        names.map(str::to_owned).to_vec()
+    };
+    Ok(excluded.unwrap_or_else(usual))
+}
+
 /// Where the webhook is: as asked, as the configuration says, or where the chart has it.
 pub(crate) fn namespace(
     asked: Option<&str>,

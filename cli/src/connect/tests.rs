@@ -246,6 +246,7 @@ fn a_check_goes_on_without_rights_and_fails_on_errors() {
 #[test]
 fn a_check_before_the_install_asks_for_each_right() {
     let resources = json!({"resources": [{"name": "mutatingwebhookconfigurations"},
+                                         {"name": "validatingwebhookconfigurations"},
                                          {"name": "validatingadmissionpolicies"},
                                          {"name": "validatingadmissionpolicybindings"}]});
     let mut pod = json!({"metadata": {}, "spec": {}});
@@ -277,7 +278,7 @@ fn a_check_before_the_install_asks_for_each_right() {
     assert_eq!(bad["check"], "NativeSidecars");
     let asked = |part: &str| run.asked.iter().filter(|it| it.contains(part)).count();
     // All kinds but the two that this API server does not know.
-    assert_eq!(asked("selfsubjectaccessreviews"), 16);
+    assert_eq!(asked("selfsubjectaccessreviews"), 18);
     assert_eq!(asked("\"resource\":\"mutatingadmissionpolicies\""), 0);
 }
 
