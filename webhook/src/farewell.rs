@@ -113,8 +113,18 @@ async fn routed(client: &Client) -> Result<Vec<Service>, FarewellError> {
 }
 
 fn selects_by_us(service: &Service) -> bool {
+    selects_by(service, contract::POD)
+}
+
+fn selects_by(service: &Service, wanted: &str) -> bool {
     let selector = service.spec.iter().flat_map(|spec| &spec.selector);
-    selector.flatten().any(|(key, _)| key == contract::POD)
+    selector.flatten().any(|(key, _)| key == wanted)
+}
+
+/// In Service mode, another system's key is ours as well.
+fn selects_by_compat(service: &Service) -> bool {
+    let asks = service.annotations().contains_key(contract::COMPAT_MODE);
+    asks && selects_by(service, contract::COMPAT_DESIGNATION)
 }
 
 fn is_routed(service: &Service) -> bool {
@@ -132,6 +142,10 @@ async fn release_one(client: &Client, service: &Service) -> Result<bool, Farewel
     }
     if selects_by_us(service) {
         ops.push(json!({"op": "remove", "path": path("/spec/selector", contract::POD)}));
+    }
+    if selects_by_compat(service) {
+        let at = path("/spec/selector", contract::COMPAT_DESIGNATION);
+        ops.push(json!({"op": "remove", "path": at}));
     }
     let name = full_name(service);
     let action = || format!("take our key out of the selector of Service {name}");
@@ -216,6 +230,19 @@ mod tests {
         assert_eq!(web["metadata"]["annotations"], kept);
         assert_eq!(api.get(PLAIN), plain, "no business of ours");
         assert_eq!(release(api.client(), "active-passive").await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_do_those_in_service_mode() {
+        let api = cluster();
+        let annotations = json!({contract::COMPAT_MODE: "active-standby", contract::ACTIVE: "u-1"});
+        let selector = json!({
+            "app": "web", contract::POD: "u-1", contract::COMPAT_DESIGNATION: "active",
+        });
+        api.put(WEB, service(&annotations, &selector));
+        assert_eq!(release(api.client(), "active-passive").await.unwrap(), 1);
+        let web = api.get(WEB).unwrap();
+        assert_eq!(web["spec"]["selector"], json!({"app": "web"}));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 //!   it, and the proof that both work;
 //! - [`provision`], [`rights`]: the accounts and bindings of groups, and the right to make them;
 //! - [`policy`]: what administrators say about namespaces, and how far it has got;
+//! - [`service_mode`]: a program of its own, for Services without sidecars;
 //! - [`task`], [`check`], [`farewell`]: what the chart's hooks ask of the program instead;
 //! - [`watch`], [`client`]: the API server; [`readiness`], [`metrics`]: what operators see.
 //!
@@ -33,5 +34,6 @@ pub mod rights;
 pub mod routes;
 pub mod run;
 pub mod serve;
+pub mod service_mode;
 pub mod task;
 pub mod watch;

@@ -1,13 +1,14 @@
-//! What the program does beside serving: short errands, which the chart's hooks run as Jobs.
+//! What the program does beside serving: short errands, which the chart's hooks run as Jobs, and
+//! Service mode, which runs in pods of its own.
 
 use crate::client::{ConnectError, connect};
-use crate::{check, farewell};
+use crate::{check, farewell, service_mode};
 use clap::{Args, Parser};
 use common::shutdown::Shutdown;
 use std::ffi::OsStr;
 
 /// Names of the errands, as first argument.
-const NAMES: [&str; 3] = ["check", "idle", "release-services"];
+const NAMES: [&str; 4] = ["check", "idle", "release-services", "service-mode"];
 
 /// An errand of the program.
 #[derive(Debug, Clone, Parser)]
@@ -19,6 +20,8 @@ pub enum Task {
     Idle,
     /// Take our key out of the selectors of all Services, once the installation is gone.
     ReleaseServices(ReleaseArgs),
+    /// Give the traffic of annotated Services to one of their pods each, until SIGTERM.
+    ServiceMode(service_mode::ServiceModeArgs),
 }
 
 /// Of [`Task::Check`].
@@ -58,6 +61,9 @@ pub enum TaskError {
     /// Services were not released.
     #[error(transparent)]
     Farewell(#[from] farewell::FarewellError),
+    /// Service mode cannot go on.
+    #[error(transparent)]
+    ServiceMode(#[from] service_mode::ServiceModeError),
 }
 
 impl Task {
@@ -83,6 +89,7 @@ impl Task {
             Self::ReleaseServices(args) => {
                 farewell::release(connect().await?, &args.configuration).await?;
             }
+            Self::ServiceMode(args) => service_mode::run(args).await?,
         }
         Ok(())
     }
