@@ -163,11 +163,22 @@ fn values_decide() {
             .matches("validationActions: [")
             .count()
     };
-    // Six of the fencing, one that looks for missed pods.
-    assert_eq!(fenced(&[]), 7);
-    assert_eq!(fenced(&["--set=fencing.mode=Off"]), 1);
+    // Six of the fencing, one that looks for missed pods, one that tells that Service mode is off.
+    assert_eq!(fenced(&[]), 8);
+    assert_eq!(fenced(&["--set=fencing.mode=Off"]), 2);
     // What YAML makes of a bare Off in a file of values.
-    assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 1);
+    assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 2);
+    // Service mode has three of the fencing for itself, and rights that nobody else has.
+    let on = "--set=serviceMode.enabled=true";
+    assert_eq!(fenced(&[on]), 10);
+    assert_eq!(fenced(&[on, "--set=fencing.mode=Off"]), 1);
+    for (arguments, is_there) in [(&[][..], false), (&[on], true)] {
+        let text = rendered(&helm, arguments);
+        assert_eq!(
+            text.contains("serviceAccountName: active-passive-service-mode"),
+            is_there
+        );
+    }
     let deny = rendered(&helm, &["--set=fencing.exemptGroups={ops,sre}"]);
     assert_eq!(deny.matches("validationActions: [Deny]").count(), 6);
     assert_eq!(deny.matches("g in ['ops','sre'])").count(), 3);
