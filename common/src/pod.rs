@@ -29,6 +29,7 @@ struct Spec {
     node_name: Option<String>,
     containers: Vec<Named>,
     readiness_gates: Option<Vec<serde::de::IgnoredAny>>,
+    termination_grace_period_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -91,6 +92,12 @@ impl Pod {
         labels
             .find_map(|label| self.metadata.label(label))
             .unwrap_or_default()
+    }
+
+    /// Its grace period, seconds.
+    pub fn grace_s(&self) -> u64 {
+        let grace_s = self.spec.termination_grace_period_seconds;
+        grace_s.unwrap_or(contract::default::GRACE_PERIOD_S)
     }
 
     /// Its node; `None` before it has one.

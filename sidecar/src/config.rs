@@ -45,6 +45,9 @@ pub struct Config {
     pub sight: Sight,
     /// Whether it may do without its port, if that is taken.
     pub port_is_spare: bool,
+    /// Whether SIGTERM comes with the app's, at the beginning of the end: a leader then goes on until
+    /// another pod is there to follow.
+    pub lingers: bool,
     /// What is answered besides the own routes.
     pub routes: &'static [Route],
 }
@@ -96,6 +99,7 @@ impl Config {
             mark: Mark::Uid,
             sight: Sight::default(),
             port_is_spare: false,
+            lingers: false,
             routes: &[],
             group,
             namespace: vars.required(env::POD_NAMESPACE)?,

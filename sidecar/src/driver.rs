@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::http::LastCycle;
 use crate::lease::LastLease;
+use crate::linger::{Leaving, Linger};
 use crate::published::Publisher;
 use crate::story::Story;
 use crate::watched::News;
@@ -36,6 +37,7 @@ pub(crate) struct Driver {
     pub(crate) last_lease: LastLease,
     pub(crate) reach: Reach,
     pub(crate) story: Story,
+    pub(crate) leaving: Leaving,
 }
 
 /// Whether the API server answered the last request: for the log, and for the watches.
@@ -80,6 +82,7 @@ impl Driver {
     ) {
         tokio::pin!(terminated);
         let mut end_at: Option<Mono> = None;
+        let mut linger: Option<Linger> = None;
         let mut in_flight: Option<InFlight> = None;
         let mut soon = false;
         let mut input = Input::Wake;
@@ -88,7 +91,8 @@ impl Driver {
             let step = self.elector.step(now, input);
             self.publisher.publish(now, &self.elector, step.standing);
             self.last_cycle.set(now);
-            if let Some(request) = step.request {
+            if let Some(mut request) = step.request {
+                self.story.complete(&mut request);
                 self.story.sent(now, &request, &self.last_lease);
                 // One that is still there has passed its deadline: it goes, with its connection.
                 in_flight = Some(self.send(now, request));
@@ -104,12 +108,31 @@ impl Driver {
             if end_at.is_some_and(|end_at| step.standing.finished || now >= end_at) {
                 return;
             }
-            let wake_at = end_at.map_or(step.wake_at, |end_at| end_at.min(step.wake_at));
+            if linger
+                .as_ref()
+                .is_some_and(|it| it.is_over(now, step.standing))
+            {
+                linger = None;
+                end_at = Some(now + LAST_MS_MAX);
+                input = Input::Terminate;
+                continue;
+            }
+            let ends = end_at
+                .into_iter()
+                .chain(linger.as_ref().map(Linger::look_at));
+            let wake_at = ends.fold(step.wake_at, Mono::min);
             let wake_ms = wake_at.ms_since(self.clock.now()).min(SLEEP_MS_MAX);
             // All arms are cancel-safe: what loses the race is asked again in the next round.
             input = tokio::select! {
                 biased;
-                () = &mut terminated, if end_at.is_none() => {
+                () = &mut terminated, if end_at.is_none() && linger.is_none() => {
+                    if self.api.config.lingers {
+                        tracing::info!("SIGTERM: ending once another pod is there to follow");
+                        let now = self.clock.now();
+                        linger = Some(Linger::begin(now, &self.api, &self.leaving));
+                        input = Input::Wake;
+                        continue;
+                    }
                     tracing::info!("SIGTERM: ending once the role is given up");
                     end_at = Some(self.clock.now() + LAST_MS_MAX);
                     Input::Terminate

@@ -29,6 +29,7 @@ mod history;
 mod http;
 mod lease;
 mod lines;
+mod linger;
 mod lookout;
 mod members;
 mod metrics;
@@ -72,6 +73,7 @@ use events::{Delivery, Outbox};
 use facts::Facts;
 use http::App;
 use lease::LastLease;
+use linger::Leaving;
 use metrics::Metrics;
 use published::Publisher;
 use sight::Followed;
@@ -161,9 +163,10 @@ pub async fn run(
     let facts = Facts::default();
     let contact = Arc::new(Contact::default());
     let doubt = Arc::new(Doubt::default());
+    let leaving = Leaving::default();
     let followed = Followed {
         client: clients.election.clone(),
-        pods: GroupPods::new(config.clone(), facts.clone()),
+        pods: GroupPods::new(config.clone(), facts.clone()).leaving_by(leaving.clone()),
         services: GroupServices::new(config.clone(), facts.clone(), doubt.clone()),
         config: config.clone(),
         metrics: metrics.clone(),
@@ -181,6 +184,7 @@ pub async fn run(
         last_cycle,
         last_lease: LastLease::default(),
         reach: Reach::new(contact),
+        leaving,
     };
     driver.run(news, terminated).await;
     // The driver took the publisher along, so the readers end once they have said the last state.

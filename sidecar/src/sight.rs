@@ -117,7 +117,7 @@ impl Sight {
 }
 
 /// Whether the account has a right.
-async fn allowed(
+pub(crate) async fn allowed(
     client: &Client,
     namespace: &str,
     verb: &str,

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::doubt::Doubt;
 use crate::facts::Facts;
 use crate::lease::Lease;
+use crate::linger::Leaving;
 use crate::object::{self, Reading, Unreadable};
 use crate::pods;
 use crate::routing;
@@ -101,18 +102,32 @@ impl Watched for TheLease {
 pub(crate) struct GroupPods {
     config: Arc<Config>,
     facts: Facts,
+    leaving: Leaving,
 }
 
 impl GroupPods {
     pub(crate) fn new(config: Arc<Config>, facts: Facts) -> Self {
-        Self { config, facts }
+        Self {
+            config,
+            facts,
+            leaving: Leaving::default(),
+        }
+    }
+
+    /// Shows the own pod as one that is on its way out, once that is said.
+    pub(crate) fn leaving_by(self, leaving: Leaving) -> Self {
+        Self { leaving, ..self }
     }
 
     fn view(&self, pod: &Pod) -> Result<PodView, Unreadable> {
+        let mut view = pods::view(pod, &self.config)?;
         if pod.metadata.uid == self.config.params.identity.uid {
             self.facts.note_own_pod(&pod.metadata);
+            if self.leaving.is_set() {
+                (view.terminating, view.started) = (true, true);
+            }
         }
-        pods::view(pod, &self.config)
+        Ok(view)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use futures_util::stream::{self, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, ListParams};
@@ -18,6 +19,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::beside::{AT_A_TIME, Outcomes};
 
 /// Longest time of one test.
 const CASE_S: u64 = 300;
@@ -55,23 +58,33 @@ struct Started {
 
 impl Shared {
     /// Runs one test in a namespace of its own, and tells of it if the test fails.
-    pub(crate) fn run(&self, case: &Case) -> Result<(), String> {
+    pub(crate) fn run(&self, case: &'static Case) -> Result<(), String> {
+        let mut outcomes = self.run_beside(&[case]);
+        let outcome = outcomes.remove(case.name);
+        outcome.unwrap_or_else(|| Err("it did not run".to_owned()))
+    }
+
+    /// Runs tests beside each other.
+    pub(crate) fn run_beside(&self, cases: &[&'static Case]) -> Outcomes {
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Started { runtime, cluster } = match shared.get_or_insert_with(start) {
             Ok(started) => started,
-            Err(error) => return Err(format!("the cluster did not start: {error:#}")),
-        };
-        let context = Context {
-            cluster,
-            namespace: namespace_of(case),
-        };
-        runtime.block_on(async {
-            let test = timeout(Duration::from_secs(CASE_S), context.run(case)).await;
-            match test.unwrap_or_else(|_| Err(anyhow!("it took more than {CASE_S} s"))) {
-                Ok(()) => Ok(()),
-                Err(error) => Err(format!("{error:#}\n{}", context.describe().await)),
+            Err(error) => {
+                let error = format!("the cluster did not start: {error:#}");
+                let failed = |case: &&'static Case| (case.name, Err(error.clone()));
+                return cases.iter().map(failed).collect();
             }
-        })
+        };
+        let cluster = &*cluster;
+        let runs = cases.iter().map(|case| async move {
+            let context = Context {
+                cluster,
+                namespace: namespace_of(case),
+            };
+            (case.name, context.judge(case).await)
+        });
+        let runs = stream::iter(runs).buffer_unordered(AT_A_TIME);
+        runtime.block_on(runs.collect())
     }
 
     /// Ends the cluster, if there is one.
@@ -106,6 +119,15 @@ fn start() -> Result<Started> {
 }
 
 impl Context<'_> {
+    /// How a test ends, with what a person would look at if it fails.
+    async fn judge(&self, case: &Case) -> Result<(), String> {
+        let test = timeout(Duration::from_secs(CASE_S), self.run(case)).await;
+        match test.unwrap_or_else(|_| Err(anyhow!("it took more than {CASE_S} s"))) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(format!("{error:#}\n{}", self.describe().await)),
+        }
+    }
+
     async fn run(&self, case: &Case) -> Result<()> {
         self.kubectl(&["create", "namespace", &self.namespace])
             .await?;

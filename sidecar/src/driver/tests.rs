@@ -4,6 +4,7 @@ use super::*;
 use crate::events::{Event, Outbox};
 use crate::facts::Facts;
 use crate::http::App;
+use crate::linger::Leaving;
 use crate::published::Published;
 use crate::watched::{GroupPods, TheLease};
 use crate::{Clock, Config};
@@ -201,6 +202,7 @@ fn start_with(server: Server) -> Running {
         last_cycle: app.last_cycle.clone(),
         last_lease: LastLease::default(),
         reach: Reach::default(),
+        leaving: Leaving::default(),
     };
     let (terminate, terminated) = oneshot::channel();
     let terminated = async {

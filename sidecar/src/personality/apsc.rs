@@ -1,6 +1,7 @@
 //! knoppiks/apsc: all by environment variables.
 
-use super::{Asked, Peers, Refused};
+use super::{Asked, Peers, Refused, Times};
+use crate::members::Mark;
 use common::contract::env;
 use common::role::RoleLabelNames;
 use common::seeds::{APSC, COMPONENT_LABEL, LABEL_KEY, NAME_LABEL};
@@ -35,6 +36,12 @@ pub(super) fn read(
         pod,
         election: String::new(),
         role_label: RoleLabelNames { key, ..names },
+        lease: None,
         peers: Peers::SameLabels([NAME_LABEL, COMPONENT_LABEL]),
+        mark: Mark::None,
+        times: Times::default(),
+        waits_for_ready: false,
+        lingers: false,
+        rights: &[],
     })
 }

@@ -3,13 +3,19 @@
 use super::{Asked, Peers, Refused, own_pod};
 use crate::config::Config;
 use crate::lease::{Fence, LeaseForm};
-use crate::members::{Mark, Members};
-use crate::sight::Sight;
-use common::contract::env;
+use crate::members::Members;
+use crate::sight::{self, Sight};
+use common::contract::{default, env};
+use common::duration::format_ms;
 use common::ids::DNS_LABEL_CHARS_MAX;
 use common::pod::Pod;
 use election::Customs;
 use kube::Client;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often the own pod is asked whether it is ready, milliseconds.
+const READY_EVERY_MS: u64 = 500;
 
 /// Longest name of a Lease.
 const LEASE_CHARS_MAX: usize = 253;
@@ -25,12 +31,36 @@ pub async fn begin(
     client: &Client,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Config, Refused> {
-    let pod = own_pod::read(asked, client).await?;
+    check_rights(asked, client).await?;
+    let mut pod = own_pod::read(asked, client).await?;
+    let mut config = settings(asked, &pod, lookup)?;
     let sight = Sight::allowed(client, &asked.namespace).await;
     sight.tell(&asked.namespace);
-    let mut config = settings(asked, &pod, lookup)?;
     config.sight = sight;
+    while asked.waits_for_ready && !pod.is_ready(&config.containers) {
+        sleep(Duration::from_millis(READY_EVERY_MS)).await;
+        pod = own_pod::read(asked, client).await?;
+    }
+    own_pod::enrol(asked, &pod, client).await?;
     Ok(config)
+}
+
+/// Refuses to go on without a right that is asked for at the start.
+async fn check_rights(asked: &Asked, client: &Client) -> Result<(), Refused> {
+    for (verb, group, resource) in asked.rights {
+        if !sight::allowed(client, &asked.namespace, verb, group, resource).await {
+            let (namespace, group) = (
+                &asked.namespace,
+                if group.is_empty() { "\"\"" } else { group },
+            );
+            let message = format!(
+                "missing permission: {verb} {resource} in namespace {namespace}; add to the Role of \
+                 the pod's account: {{apiGroups: [{group}], resources: [{resource}], verbs: [{verb}]}}"
+            );
+            return Err(Refused::new(asked.seed, message));
+        }
+    }
+    Ok(())
 }
 
 /// The settings, but for what the account may see.
@@ -40,18 +70,24 @@ pub(super) fn settings(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Config, Refused> {
     let (seed, meta) = (asked.seed, &pod.metadata);
-    let lease = seed.lease_name(&asked.election, |key| meta.label(key));
+    let by_rule = || seed.lease_name(&asked.election, |key| meta.label(key));
+    let lease = asked.lease.clone().unwrap_or_else(by_rule);
     if !is_object_name(&lease) {
-        let message = match asked.peers {
-            Peers::SameLabels([first, second]) => format!(
-                "labels {first} and {second} of pod {} make {lease:?}, which cannot name a Lease: \
-                 give the pod template both, in lower case",
-                asked.pod
-            ),
+        let cure = match &asked.peers {
+            Peers::SameLabels([first, second]) => {
+                format!("give the pod template both labels {first} and {second}, in lower case")
+            }
+            Peers::Having(_) => "take lower case letters, digits, '-' and '.'".to_owned(),
         };
+        let message = format!("{lease:?} cannot name a Lease: {cure}");
         return Err(Refused::new(seed, message));
     }
-    let names = &asked.role_label;
+    // What is left of the grace period for the end itself.
+    let drain_ms = pod
+        .grace_s()
+        .saturating_mul(1_000)
+        .saturating_sub(default::DRAIN_RESERVE_MS);
+    let (names, times) = (&asked.role_label, &asked.times);
     let passive = names.passive.as_deref().unwrap_or_default();
     let read = Config::read(|name| {
         let value = match name {
@@ -62,6 +98,10 @@ pub(super) fn settings(
             env::ROLE_LABEL => names.key.clone(),
             env::ACTIVE_VALUE => names.active.clone(),
             env::PASSIVE_VALUE => passive.to_owned(),
+            env::DRAIN_TIMEOUT => format_ms(drain_ms),
+            env::LEASE_DURATION => return times.lease_duration.clone().or_else(|| lookup(name)),
+            env::RENEW_DEADLINE => return times.renew_deadline.clone().or_else(|| lookup(name)),
+            env::RETRY_PERIOD => return times.retry_period.clone().or_else(|| lookup(name)),
             other => return lookup(other),
         };
         Some(value)
@@ -72,13 +112,15 @@ pub(super) fn settings(
         giving: seed.giving,
         terms: false,
     };
-    config.members = match asked.peers {
+    config.members = match &asked.peers {
         Peers::SameLabels(keys) => {
             let value = |key| (key, meta.label(key).unwrap_or_default());
             Members::labelled(keys.map(value))
         }
+        Peers::Having(key) => Members::having(key),
     };
-    config.mark = Mark::None;
+    config.mark = asked.mark.clone();
+    config.lingers = asked.lingers;
     config.lease = LeaseForm {
         name: lease,
         fence: Fence::Unsaid,

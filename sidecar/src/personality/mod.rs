@@ -7,10 +7,13 @@
 
 mod apsc;
 mod begin;
+mod flags;
+mod leader_labeler;
 mod own_pod;
 
 pub use begin::begin;
 
+use crate::members::Mark;
 use common::contract::env;
 use common::role::RoleLabelNames;
 use common::seeds::{self, SEEDS, Seed};
@@ -26,10 +29,30 @@ pub struct Asked {
     pub(crate) pod: String,
     /// Name of the election; "" where that follows from the pod.
     pub(crate) election: String,
+    /// Name of the Lease, where it is not the system's own choice.
+    pub(crate) lease: Option<String>,
     /// The role label.
     pub(crate) role_label: RoleLabelNames,
     /// Which pods belong to the group.
     pub(crate) peers: Peers,
+    /// By which label the own pod says that it takes part.
+    pub(crate) mark: Mark,
+    /// Times of the election.
+    pub(crate) times: Times,
+    /// Whether it takes part only once its pod is ready.
+    pub(crate) waits_for_ready: bool,
+    /// Whether a leader that is told to stop goes on until another pod is there to follow.
+    pub(crate) lingers: bool,
+    /// Rights (verb, API group, resource) without which it does not start.
+    pub(crate) rights: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// Times of an election as durations are written; `None`: the usual ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Times {
+    pub(crate) lease_duration: Option<String>,
+    pub(crate) renew_deadline: Option<String>,
+    pub(crate) retry_period: Option<String>,
 }
 
 /// Which pods belong to the group.
@@ -37,6 +60,8 @@ pub struct Asked {
 pub(crate) enum Peers {
     /// Those that carry the same values of these labels as the own pod.
     SameLabels([&'static str; 2]),
+    /// Those that carry this label, with whatever value.
+    Having(String),
 }
 
 /// Why the sidecar does not start, in the other system's words, and the status with which that one
@@ -76,13 +101,19 @@ pub fn asked(
     let Some(seed) = seed else { return Ok(None) };
     let asked = match seed {
         seed if *seed == seeds::APSC => apsc::read(arguments, lookup)?,
+        seed if [seeds::LEADER_LABELER, seeds::LEADER_LABELER_V0_3].contains(seed) => {
+            leader_labeler::read(seed, arguments, lookup)?
+        }
         seed => return Err(unknown(seed.name)),
     };
     Ok(Some(asked))
 }
 
 /// The system whose settings these are beyond doubt.
-fn recognised(_arguments: &[&str], given: &dyn Fn(&str) -> bool) -> Option<&'static Seed> {
+fn recognised(arguments: &[&str], given: &dyn Fn(&str) -> bool) -> Option<&'static Seed> {
+    if !arguments.is_empty() {
+        return leader_labeler::is_meant(arguments);
+    }
     apsc::is_meant(given).then_some(&seeds::APSC)
 }
 

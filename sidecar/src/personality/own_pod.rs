@@ -1,13 +1,14 @@
-//! The own pod, read before anything else is known.
+//! The own pod before anything else is known: read, and labelled as one of the group.
 
-use super::{Asked, Refused};
+use super::{Asked, Peers, Refused};
 use crate::api::pods_path;
 use crate::cause::Causes;
-use crate::client;
+use crate::client::{self, MERGE_PATCH};
 use crate::object;
 use common::pod::Pod;
 use http::Method;
 use kube::Client;
+use serde_json::{Map, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -23,10 +24,44 @@ const RETRY_MS: u64 = 500;
 /// # Errors
 /// If the API server does not show it for some time.
 pub(super) async fn read(asked: &Asked, client: &Client) -> Result<Pod, Refused> {
+    ask(asked, client, Method::GET, None).await
+}
+
+/// Labels it as one that takes part, and as passive until it is told otherwise, where it shows by
+/// labels that it is one of the group.
+///
+/// # Errors
+/// If the API server does not take that for some time.
+pub(super) async fn enrol(asked: &Asked, pod: &Pod, client: &Client) -> Result<(), Refused> {
+    let Peers::Having(role_key) = &asked.peers else {
+        return Ok(());
+    };
+    let mut labels = Map::new();
+    if pod.metadata.label(role_key).is_none() {
+        labels.insert(role_key.clone(), json!(asked.role_label.passive));
+    }
+    if let Some((key, value)) = asked.mark.label(&pod.metadata.uid) {
+        labels.insert(key.to_owned(), json!(value));
+    }
+    let patch = json!({"metadata": {"labels": labels}}).to_string();
+    ask(asked, client, Method::PATCH, Some(patch))
+        .await
+        .map(drop)
+}
+
+/// One request about it, until it is answered well.
+async fn ask(
+    asked: &Asked,
+    client: &Client,
+    method: Method,
+    patch: Option<String>,
+) -> Result<Pod, Refused> {
     let path = format!("{}/{}", pods_path(&asked.namespace), asked.pod);
     let began = Instant::now();
     loop {
-        let call = client::call(client, client::request(Method::GET, &path, None));
+        let body = patch.clone().map(|patch| (MERGE_PATCH, patch.into_bytes()));
+        let request = client::request(method.clone(), &path, body);
+        let call = client::call(client, request);
         let answer = timeout(Duration::from_millis(ANSWER_MS_MAX), call).await;
         let problem = match answer {
             Ok(Ok(reply)) if reply.status.is_success() => match object::read(&reply.body) {
@@ -38,7 +73,8 @@ pub(super) async fn read(asked: &Asked, client: &Client) -> Result<Pod, Refused>
             Err(_) => format!("no answer within {ANSWER_MS_MAX} ms"),
         };
         if began.elapsed() > Duration::from_millis(ASKED_MS_MAX) {
-            let message = format!("read pod {}: {problem}", asked.pod);
+            let action = if patch.is_some() { "label" } else { "read" };
+            let message = format!("{action} pod {}: {problem}", asked.pod);
             return Err(Refused::new(asked.seed, message));
         }
         tracing::debug!(problem, "the own pod cannot be read yet");

@@ -102,3 +102,92 @@ fn apsc_names_its_lease_after_two_labels() {
         "{refused}"
     );
 }
+
+fn labeler(arguments: &[&str], vars: &[(&str, &str)]) -> Asked {
+    asked_for(arguments, vars).unwrap().unwrap()
+}
+
+#[test]
+fn leader_labeler_is_known_by_its_flag_and_its_generation_by_theirs() {
+    let old = labeler(&["--election-name=my-app"], &[POD, NAMESPACE]);
+    assert_eq!(old.seed.name, "leader-labeler");
+    assert_eq!(
+        old.mark,
+        Mark::Label("my-app/participant".to_owned(), "true".to_owned())
+    );
+    assert!(old.lingers && old.rights.is_empty());
+    let arguments = [
+        "-election-name",
+        "my-app",
+        "--pod-namespace=shop",
+        "--pod-name=a",
+    ];
+    let new = labeler(&arguments, &[]);
+    assert_eq!(new.seed.name, "leader-labeler-v0.3");
+    assert_eq!(
+        (new.mark, new.lingers, new.rights.len()),
+        (Mark::None, false, 6)
+    );
+}
+
+#[test]
+fn leader_labelers_flags_become_settings() {
+    let arguments = [
+        "--election-name=database",
+        "--leadership-label=db.example.com/primary",
+        "--participation-label=db.example.com/member",
+        "--lease-duration=10s",
+        "--renew-deadline=5s",
+        "--retry-period=1s",
+    ];
+    let asked = labeler(&arguments, &[POD, NAMESPACE]);
+    let labels = json!({"db.example.com/primary": "false"});
+    let config = settings(&asked, &pod(&labels), |_| None).unwrap();
+    assert_eq!(config.lease.name, "database");
+    assert_eq!(config.role_label.key, "db.example.com/primary");
+    assert_eq!(config.role_label.active, "true");
+    assert_eq!(config.role_label.passive.as_deref(), Some("false"));
+    let params = &config.params;
+    let times = (
+        params.lease_duration_ms,
+        params.renew_deadline_ms,
+        params.retry_period_ms,
+    );
+    assert_eq!(times, (10_000, 5_000, 1_000));
+    assert_eq!(params.drain_timeout_ms, 27_000, "of a grace period of 30 s");
+    assert!(config.members.has(&pod(&labels).metadata));
+    assert!(!config.members.has(&pod(&json!({"app": "web"})).metadata));
+    let together = labeler(
+        &["--election-name=a", "--lease-name=a-lock"],
+        &[POD, NAMESPACE],
+    );
+    let config = settings(&together, &pod(&labels), |_| None).unwrap();
+    assert_eq!(config.lease.name, "a-lock");
+}
+
+#[test]
+fn leader_labeler_says_what_is_missing_in_its_own_words() {
+    let personality = ("ACTIVE_PASSIVE_PERSONALITY", "leader-labeler");
+    for (arguments, vars, message) in [
+        (
+            &[][..],
+            &[personality, POD, NAMESPACE][..],
+            "Error: --election-name is required",
+        ),
+        (
+            &["--election-name=a"],
+            &[NAMESPACE],
+            "Error: --pod-name is required (or set POD_NAME env var)",
+        ),
+        (
+            &["--election-name=a"],
+            &[POD],
+            "Error: --namespace is required (or set POD_NAMESPACE env var)",
+        ),
+    ] {
+        let refused = asked_for(arguments, vars).unwrap_err();
+        assert_eq!((refused.message.as_str(), refused.exit_code), (message, 1));
+    }
+    let unknown = asked_for(&["--election-name=a", "--abc=1"], &[POD, NAMESPACE]).unwrap_err();
+    assert_eq!(unknown.exit_code, 2);
+}

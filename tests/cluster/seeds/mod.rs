@@ -1,0 +1,14 @@
+//! The sidecar in the place of other systems: their README's manifests with another image, and what
+//! their users rely on. A file a system.
+
+mod apsc;
+mod journal;
+mod leader_labeler;
+mod stage;
+
+use crate::context::Case;
+
+/// All of them. They play beside each other.
+pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
+    apsc::CASES.iter().chain(leader_labeler::CASES)
+}
