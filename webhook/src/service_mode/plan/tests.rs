@@ -358,7 +358,11 @@ fn play(claims: &[Claim], events: &[Event]) -> Api {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_happens_no_two_are_designated_and_in_the_end_one_is(
