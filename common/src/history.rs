@@ -20,8 +20,9 @@ pub struct Entry {
     /// Why: `first`, `drain`, `unready`, `disruption`, `switchover`, `released`, `expired`,
     /// `retaken` or `recreated`.
     pub kind: String,
-    /// From the last sign of the last holder to the new one's first write, milliseconds. Absent
-    /// where nobody knows it, or while the named pod has not confirmed.
+    /// From the last sign of the last holder, milliseconds: to the new one's first write of the
+    /// Lease; from its next renewal on, until labels and Services were written. Absent where nobody
+    /// knows it, or while the named pod has not confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
 }

@@ -63,6 +63,14 @@ mod tests {
             text.ends_with(r#""kind":"drain","duration_ms":7}]"#),
             "{text}"
         );
+
+        // A renewal knows when all was written.
+        let measured = HistoryNote::Confirmed { took_ms: 62 };
+        let text = noted(Some(&text), measured, 5, "web-2", at());
+        assert!(
+            text.ends_with(r#""kind":"drain","duration_ms":62}]"#),
+            "{text}"
+        );
     }
 
     #[test]

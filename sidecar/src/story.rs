@@ -41,6 +41,8 @@ pub(crate) struct Story {
     told: bool,
     /// The role has come here, and is being written everywhere.
     arrival: Option<Arrival>,
+    /// How long that took until all was written; the history does not say so yet.
+    measured: Option<Measured>,
     /// Why it does not lead any more.
     departure: Option<String>,
     services: BTreeMap<String, Told>,
@@ -70,6 +72,12 @@ struct Arrival {
     took_ms: Option<u64>,
 }
 
+/// How long the move that began a term took, milliseconds.
+struct Measured {
+    term: u64,
+    took_ms: u64,
+}
+
 /// What was told of a Service, and how often it was repaired since.
 #[derive(Debug, Default)]
 struct Told {
@@ -95,11 +103,25 @@ impl Story {
             leads_in: None,
             told: false,
             arrival: None,
+            measured: None,
             departure: None,
             services: BTreeMap::new(),
             warned: BTreeSet::new(),
             facts_version: None,
             waiting: Vec::new(),
+        }
+    }
+
+    /// A renewal takes along, into the history's entry of its term, how long the role was on its way:
+    /// when it came, only the Lease's part of that was known.
+    pub(crate) fn complete(&self, request: &mut Request) {
+        if let Action::WriteLease(write) = &mut request.action
+            && write.kind == LeaseWriteKind::Renew
+            && let Some(measured) = &self.measured
+            && measured.term == write.term
+        {
+            let took_ms = measured.took_ms;
+            write.history = Some(HistoryNote::Confirmed { took_ms });
         }
     }
 
@@ -134,10 +156,17 @@ impl Story {
         };
         match (&sent.action, &answer.outcome, &answer.lease) {
             (Action::WriteLease(write), Outcome::Lease(_), Some(lease)) => {
-                if write.kind == LeaseWriteKind::Renew {
-                    self.metrics.renewed(now.ms_since(sent.at));
+                match write.kind {
+                    LeaseWriteKind::Renew => {
+                        self.metrics.renewed(now.ms_since(sent.at));
+                        self.measured = None;
+                    }
+                    LeaseWriteKind::Acquire | LeaseWriteKind::Confirm => {
+                        self.arrived(&sent, write, lease);
+                    }
+                    _ => {}
                 }
-                self.lease_written(&sent, write, lease);
+                self.switchover_answered(&sent, write, lease);
             }
             (Action::WriteService(write), Outcome::Service(Some(view)), _) => {
                 self.service_written(now, write, view);
@@ -214,34 +243,39 @@ impl Story {
                 let took_ms = took_ms + now.ms_since(arrival.sent_at);
                 self.metrics.moved(kind, took_ms);
                 note.push_str(&format!(", {took_ms} ms"));
+                self.measured = Some(Measured { term, took_ms });
             }
             note.push(')');
         }
         self.note(arrival.lease, Reason::RoleMoved, note);
     }
 
-    fn lease_written(&mut self, sent: &Sent, write: &LeaseWrite, lease: &Lease) {
-        let regarding = Reference {
+    fn arrived(&mut self, sent: &Sent, write: &LeaseWrite, lease: &Lease) {
+        let entries = annotation(&lease.json, contract::HISTORY).map(Entry::read);
+        let mut entries = entries.into_iter().flatten();
+        let entry = entries.rfind(|entry| entry.term == write.term);
+        let kind = entry.as_ref().map(|entry| entry.kind.as_str());
+        self.arrival = Some(Arrival {
+            lease: self.of_lease(lease),
+            term: write.term,
+            sent_at: sent.at,
+            kind: MoveKind::ALL
+                .into_iter()
+                .find(|it| Some(it.as_str()) == kind),
+            took_ms: entry.and_then(|entry| entry.duration_ms),
+        });
+    }
+
+    fn of_lease(&self, lease: &Lease) -> Reference {
+        Reference {
             api_version: "coordination.k8s.io/v1",
             kind: "Lease",
             name: self.config.group.to_string(),
             uid: uid(&lease.json).to_owned(),
-        };
-        if let Some(HistoryNote::Taken { .. } | HistoryNote::Confirmed { .. }) = write.history {
-            let entries = annotation(&lease.json, contract::HISTORY).map(Entry::read);
-            let mut entries = entries.into_iter().flatten();
-            let entry = entries.rfind(|entry| entry.term == write.term);
-            let kind = entry.as_ref().map(|entry| entry.kind.as_str());
-            self.arrival = Some(Arrival {
-                lease: regarding.clone(),
-                term: write.term,
-                sent_at: sent.at,
-                kind: MoveKind::ALL
-                    .into_iter()
-                    .find(|it| Some(it.as_str()) == kind),
-                took_ms: entry.and_then(|entry| entry.duration_ms),
-            });
         }
+    }
+
+    fn switchover_answered(&mut self, sent: &Sent, write: &LeaseWrite, lease: &Lease) {
         let Some(answer) = &write.answer else { return };
         let wanted = sent.wanted.as_deref().unwrap_or("another pod");
         let (reason, note) = match (answer, &write.holder) {
@@ -255,7 +289,7 @@ impl Story {
                 format!("the role does not go to {wanted}: {refusal}"),
             ),
         };
-        self.note(regarding, reason, note);
+        self.note(self.of_lease(lease), reason, note);
     }
 
     fn service_written(&mut self, now: Mono, write: &ServiceWrite, view: &ServiceView) {

@@ -58,9 +58,10 @@ impl MoveKind {
 pub enum HistoryNote {
     /// The role is on its way to the holder that the write names.
     Directed(MoveKind),
-    /// It has arrived: this completes the entry of the term.
+    /// It has arrived: this completes the entry of the term, or puts it right.
     Confirmed {
-        /// From the first sight of the directed record to this write, milliseconds.
+        /// As far as it is known: from the first sight of the directed record to this write,
+        /// milliseconds.
         took_ms: u64,
     },
     /// The writer took it.

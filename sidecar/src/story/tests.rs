@@ -170,6 +170,41 @@ fn a_move_here_is_told_on_lease_pod_and_service_and_a_renewal_on_none() {
     }
 }
 
+/// What a write of the Lease adds to its history when it is sent.
+fn noted(scene: &mut Scene, write: LeaseWrite) -> Option<HistoryNote> {
+    let mut request = scene.request(Action::WriteLease(write));
+    scene.story.complete(&mut request);
+    match request.action {
+        Action::WriteLease(write) => write.history,
+        _ => None,
+    }
+}
+
+#[test]
+fn the_next_renewal_of_the_term_says_how_long_the_move_took_and_the_one_after_it_nothing() {
+    let mut scene = scene();
+    let renewal = |term| lease_write(LeaseWriteKind::Renew, own(), term);
+    let confirmed = LeaseWrite {
+        history: Some(HistoryNote::Confirmed { took_ms: 12 }),
+        ..lease_write(LeaseWriteKind::Confirm, own(), 2)
+    };
+    let history = r#"[{"term":2,"pod":"web-1","at":"x","kind":"drain","duration_ms":12}]"#;
+    scene.writes_lease(confirmed, history);
+    scene.leads(2);
+    // It is still being written everywhere.
+    assert_eq!(noted(&mut scene, renewal(2)), None);
+    scene.told();
+    let took = Some(HistoryNote::Confirmed { took_ms: 43 });
+    assert_eq!(noted(&mut scene, renewal(2)), took);
+    // One that was not answered is repeated.
+    assert_eq!(noted(&mut scene, renewal(2)), took);
+    assert_eq!(noted(&mut scene, renewal(3)), None);
+    let handover = lease_write(LeaseWriteKind::Handover, Identity::new("web-2", "u-2"), 3);
+    assert_eq!(noted(&mut scene, handover), None);
+    scene.writes_lease(renewal(2), history);
+    assert_eq!(noted(&mut scene, renewal(2)), None);
+}
+
 /// The annotation alone moves no traffic: where nothing derives the selector, a second write does.
 #[test]
 fn a_service_is_told_of_once_its_selector_names_the_pod() {
