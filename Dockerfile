@@ -1,7 +1,7 @@
 # The images of the project. The binaries are built first, on the host:
 #
 #   cargo build --target x86_64-unknown-linux-musl --profile sidecar -p sidecar
-#   cargo build --target x86_64-unknown-linux-musl --release -p webhook
+#   cargo build --target x86_64-unknown-linux-musl --profile webhook -p webhook
 #   cargo build --target x86_64-unknown-linux-musl --profile sidecar -p example-app
 #   docker build --target sidecar .        (or: buildah bud --target sidecar .)
 #
@@ -16,7 +16,7 @@ ENTRYPOINT ["/active-passive-sidecar"]
 
 FROM scratch AS webhook
 ARG TARGET
-COPY target/${TARGET}/release/active-passive-webhook /active-passive-webhook
+COPY target/${TARGET}/webhook/active-passive-webhook /active-passive-webhook
 USER 65532:65532
 ENTRYPOINT ["/active-passive-webhook"]
 

@@ -1,16 +1,15 @@
 //! The admission webhook of active-passive.
 
 use clap::Parser;
+use memory::allocator::Allocator;
 use std::error::Error;
 use std::process::ExitCode;
 use webhook::args::Args;
 use webhook::run::{RunError, run};
 use webhook::task::Task;
 
-/// A review is some hundred small pieces of memory, made and given back. The C library's allocator,
-/// which is made to be small, spends more time on them than all else together.
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: Allocator = Allocator::new();
 
 fn main() -> ExitCode {
     match asked() {

@@ -71,7 +71,7 @@ impl Kind {
             Self::Webhook => Build {
                 package: "webhook",
                 program: "active-passive-webhook",
-                by: Builder::Cargo { profile: "release" },
+                by: Builder::Cargo { profile: "webhook" },
             },
             Self::ExampleApp => Build {
                 package: "example-app",
