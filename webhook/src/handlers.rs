@@ -8,7 +8,8 @@ use crate::policy::known::Known;
 use crate::provision::{Need, ProvisionError, Provisioner};
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use common::contract::{INJECT_PATH, ROUTE_PATH};
 use futures_util::FutureExt;
@@ -20,6 +21,10 @@ use inject::{AccountKind, Decision, RequestInfo, Settings};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What most answers need, bytes.
+const ANSWER_BYTES: usize = 8 * 1024;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -102,6 +107,9 @@ impl App {
         let Decision::Patch(injection) = &decided else {
             return decided;
         };
+        if !policies.is_empty() {
+            self.policies.note_review();
+        }
         let need = Need::of(injection, &review.namespace);
         if review.dry_run {
             let own = need.account.kind == AccountKind::Group;
@@ -156,8 +164,9 @@ fn not_ready(group: String, error: &ProvisionError) -> Reason {
 
 /// The answer as it goes out.
 pub(crate) fn respond(uid: &str, answer: Result<Answer, serde_json::Error>) -> Response {
-    match answer {
-        Ok(answer) => axum::Json(answer).into_response(),
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    match answer.and_then(|answer| serde_json::to_writer(&mut body, &answer)) {
+        Ok(()) => ([(CONTENT_TYPE, JSON)], body).into_response(),
         Err(error) => {
             tracing::error!(uid, %error, "cannot write an answer");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -19,6 +19,8 @@ const WARNING_CHARS_MAX: usize = 256;
 const MESSAGE_CHARS_MAX: usize = 4096;
 /// Most warnings of one answer; together they stay within what an HTTP header holds.
 const WARNINGS_MAX: usize = 14;
+/// What most patches need, bytes.
+const PATCH_BYTES: usize = 4 * 1024;
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
@@ -178,7 +180,9 @@ impl Answer {
     pub fn patch(uid: &str, ops: &[impl Serialize]) -> Result<Self, serde_json::Error> {
         let mut answer = Self::new(uid, true);
         if !ops.is_empty() {
-            answer.response.patch = Some(BASE64.encode(serde_json::to_vec(ops)?));
+            let mut text = Vec::with_capacity(PATCH_BYTES);
+            serde_json::to_writer(&mut text, ops)?;
+            answer.response.patch = Some(BASE64.encode(text));
             answer.response.patch_type = Some("JSONPatch");
         }
         Ok(answer)

@@ -271,6 +271,8 @@ impl<'de> Visitor<'de> for Sieve<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
         self.spend(OBJECT_BYTES)?;
         let mut entries = Map::new();
+        // Whether something was read as a whole, perhaps before it was known that it is not kept.
+        let mut ahead = false;
         while let Some(key) = map.next_key::<Key<'de>>()? {
             let key = key.0.as_ref();
             // The API server writes the name first. Where it does not come first, everything is
@@ -281,6 +283,7 @@ impl<'de> Visitor<'de> for Sieve<'_> {
                     map.next_value::<IgnoredAny>()?;
                 }
                 Some(keep) => {
+                    ahead |= matches!(keep, All);
                     let value = map.next_value_seed(self.inner(keep))?;
                     self.spend(ENTRY_BYTES + key.len())?;
                     entries.insert(key.to_owned(), value);
@@ -289,7 +292,7 @@ impl<'de> Visitor<'de> for Sieve<'_> {
         }
         if let Named(whole, fields) = self.keep {
             let name = entries.get("name").and_then(Value::as_str);
-            if !name.is_some_and(whole) {
+            if ahead && !name.is_some_and(whole) {
                 return Ok(only(entries, fields));
             }
         }
