@@ -20,13 +20,16 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::timeout;
 
 /// How long an admission waits.
 const ADMISSION_DEADLINE: Duration = Duration::from_secs(2);
 /// Longest wait for one answer of the API server.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the first admissions wait to hear what exists, which is a third of the requests that it
+/// takes to find out by making it.
+const LISTED_DEADLINE: Duration = Duration::from_millis(500);
 /// Flights that are remembered before those that have landed are forgotten.
 const FLIGHTS_MAX: usize = 1024;
 
@@ -143,6 +146,8 @@ pub struct Provisioner {
     roles: ClusterRoles,
     bounds: Bounds,
     known: Known,
+    /// Whether accounts and bindings have been listed.
+    listed: watch::Sender<bool>,
     /// What was lost and is not made again yet.
     owed: Mutex<HashSet<Need>>,
     /// What is being made: the pods of a group come in swarms, and one request is enough.
@@ -158,6 +163,7 @@ impl Provisioner {
             roles,
             bounds,
             known: Known::default(),
+            listed: watch::Sender::new(false),
             owed: Mutex::default(),
             flights: Mutex::default(),
             metrics,
@@ -172,7 +178,15 @@ impl Provisioner {
         if self.is_ready(need) {
             return Ok(());
         }
-        let made = timeout(ADMISSION_DEADLINE, self.ensure(need)).await;
+        let made = async {
+            let mut listed = self.listed.subscribe();
+            let heard = timeout(LISTED_DEADLINE, listed.wait_for(|listed| *listed));
+            if heard.await.is_ok() && self.is_ready(need) {
+                return Ok(());
+            }
+            self.ensure(need).await
+        };
+        let made = timeout(ADMISSION_DEADLINE, made).await;
         made.unwrap_or(Err(ProvisionError::Deadline))
     }
 

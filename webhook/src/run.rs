@@ -1,7 +1,7 @@
 //! From the arguments to a running program, and to its orderly end.
 
 use crate::args::{Args, CertificateOrigin};
-use crate::certificate::bundle::Names;
+use crate::certificate::bundle::{Names, Served};
 use crate::certificate::resolver::Resolver;
 use crate::certificate::{Keeper, Origin};
 use crate::client::{ConnectError, connect};
@@ -25,10 +25,19 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+
+/// What no review needs begins after this at the latest: the certificate may be somebody else's to
+/// make.
+const LATER: Duration = Duration::from_secs(1);
+
+/// After this, whatever happens once at a start has happened.
+const STARTED: Duration = Duration::from_secs(5);
 
 /// Why the program ends by itself.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +100,11 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         readiness: &readiness,
     };
     let there = parts.keep_certificate(&mut tasks, listening, resolver.clone(), origin);
+    let rights = rights::watch(client.clone(), roles, readiness.clone());
+    tasks.spawn(once_served(there.served.clone(), rights));
+    tasks.spawn(once_served(there.served.clone(), forget_start()));
     parts.follow_policies(&mut tasks, &policies, there);
     tasks.spawn(provisioner.clone().follow());
-    tasks.spawn(rights::watch(client.clone(), roles, readiness.clone()));
 
     let app = App {
         settings: Arc::new(settings(&args)),
@@ -187,11 +198,8 @@ impl Parts<'_> {
         let configurations: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
         let (configuration, configuration_state) = watch::channel(Single::Unknown);
         let scope = Scope::named("the webhook configuration", &args.configuration);
-        tasks.spawn(follow_one(
-            Whole(configurations.clone()),
-            scope,
-            configuration,
-        ));
+        let follow = follow_one(Whole(configurations.clone()), scope, configuration);
+        tasks.spawn(once_served(now_served.clone(), follow));
         let publisher = Publisher {
             configurations,
             name: args.configuration.clone(),
@@ -224,7 +232,8 @@ impl Parts<'_> {
         let validating: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
         let (configuration, state) = watch::channel(Single::Unknown);
         let scope = Scope::named("the configuration of policies", &args.configuration);
-        tasks.spawn(follow_one(Whole(validating.clone()), scope, configuration));
+        let follow = follow_one(Whole(validating.clone()), scope, configuration);
+        tasks.spawn(once_served(there.served.clone(), follow));
         there.validating = state;
         let keeper = entries::Keeper {
             mutating: Api::all(self.client.clone()),
@@ -245,13 +254,34 @@ impl Parts<'_> {
     }
 }
 
+/// Gives back the memory of what only a start needs, which is most of the program.
+async fn forget_start() -> Infallible {
+    tokio::time::sleep(STARTED).await;
+    if let Err(error) = memory::code::give_back() {
+        tracing::info!(%error, "the code of the start stays in memory");
+    }
+    std::future::pending().await
+}
+
+/// A task that no review waits for: at the start its requests, each on a connection of its own, would
+/// stand in the way of the one for the certificate.
+async fn once_served(
+    mut served: watch::Receiver<Option<Arc<Served>>>,
+    task: impl Future<Output = Infallible>,
+) -> Infallible {
+    // Served, too late, or the program ends: there is nothing to tell apart.
+    let waited = tokio::time::timeout(LATER, served.wait_for(Option::is_some));
+    drop(waited.await);
+    task.await
+}
+
 /// Tasks that run for ever; when one panics, the program ends and is started again.
 struct Tasks(JoinSet<()>);
 
 impl Tasks {
     fn spawn<F>(&mut self, task: F)
     where
-        F: Future<Output = std::convert::Infallible> + Send + 'static,
+        F: Future<Output = Infallible> + Send + 'static,
     {
         self.0.spawn(async move {
             task.await;

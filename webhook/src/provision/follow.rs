@@ -31,11 +31,11 @@ impl Provisioner {
     pub async fn follow(self: Arc<Self>) -> Infallible {
         let (repairs, queue) = mpsc::channel(REPAIRS_MAX);
         let (accounts_listed, after_accounts) = watch::channel(false);
-        let (bindings_listed, after_bindings) = watch::channel(false);
+        let after_bindings = self.listed.subscribe();
         let follow_bindings = async {
             // Otherwise every binding would seem to have lost its account.
             listed(after_accounts).await;
-            self.follow_bindings(&repairs, &bindings_listed).await
+            self.follow_bindings(&repairs).await
         };
         let follow_services = async {
             listed(after_bindings).await;
@@ -64,16 +64,12 @@ impl Provisioner {
         .await
     }
 
-    async fn follow_bindings(
-        &self,
-        repairs: &mpsc::Sender<Need>,
-        listed: &watch::Sender<bool>,
-    ) -> Infallible {
+    async fn follow_bindings(&self, repairs: &mpsc::Sender<Need>) -> Infallible {
         let bindings: Api<RoleBinding> = Api::all(self.client.clone());
         let scope = ours("bindings of groups");
         follow(Whole(bindings), scope, known::binding, |seen| {
             self.queue(repairs, self.known.bindings(seen));
-            listed.send_replace(true);
+            self.listed.send_replace(true);
         })
         .await
     }
