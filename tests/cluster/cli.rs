@@ -222,6 +222,18 @@ impl<'a> Plugin<'a> {
         &self.folder
     }
 
+    /// Whose cluster and namespace it is for.
+    pub(crate) fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+
+    /// Writes a file beside it, and returns its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
     pub(crate) fn end(self) -> Result<()> {
         Ok(std::fs::remove_dir_all(self.folder)?)
     }

@@ -1,5 +1,6 @@
 //! What the API server makes of injected pods: every pod of the golden folder is created, or
-//! refused, as the folder says, and where a bare pod passes, the injected one passes too.
+//! refused, as the folder says, and is the one that `kubectl active-passive inject` writes without a
+//! cluster; and where a bare pod passes, the injected one passes too.
 //!
 //! All of it with dry runs: an API server does everything then but write.
 
@@ -7,19 +8,31 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use common::contract;
 use http::Request;
 use inject::{Decision, RequestInfo, Settings, decide};
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::Api;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::{Api, PostParams};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tests::cluster::images::Kind;
 use tests::scene::SYSTEM_NAMESPACE;
 
+use crate::cli::Plugin;
 use crate::context::{Case, Context, eventually};
 
 /// What the API server puts before the webhook's own words.
 const DENIED: &str = "admission webhook \"inject.active-passive.dev\" denied the request: ";
 /// Longest time until a controller has taken up an object.
 const TAKEN_UP_MS: u64 = 10_000;
+/// Longest time until a pod that was created leads, milliseconds.
+const LEADS_MS: u64 = 60_000;
+/// A user as OpenShift chooses one: no image knows it.
+const ANY_USER: i64 = 1_000_650_000;
+/// Variables of the large pod, 64 bytes each at least.
+const VARIABLES: usize = 16_384;
 /// Accounts that pods of the golden folder name.
 const ACCOUNTS: [&str; 2] = ["shop", "active-passive-group-shop"];
 
@@ -31,6 +44,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "injector: where a bare pod passes, the injected one passes",
         run: |context| Box::pin(policies(context)),
+    },
+    Case {
+        name: "injector: a mebibyte of variables passes, and any user leads",
+        run: |context| Box::pin(shapes(context)),
     },
 ];
 
@@ -99,6 +116,7 @@ async fn golden(context: &Context<'_>) -> Result<()> {
     })
     .await?;
     let settings = settings(context).await?;
+    let plugin = Plugin::new(context)?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../webhook/inject/testdata");
     let mut cases: Vec<_> = std::fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
@@ -114,32 +132,32 @@ async fn golden(context: &Context<'_>) -> Result<()> {
         if let Some(metadata) = pod["metadata"].as_object_mut() {
             metadata.remove("namespace");
         }
-        if let Err(error) = as_decided(context, &pod, &settings).await {
+        if let Err(error) = as_decided(&plugin, &pod, &settings).await {
             wrong.push(format!("{name}: {error:#}"));
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    Ok(())
+    plugin.end()
 }
 
-/// Checks that the API server answers what is decided here, and that the pod as it is patched here,
-/// sent again, becomes the very same one.
-async fn as_decided(context: &Context<'_>, pod: &Value, settings: &Settings) -> Result<()> {
+/// Checks that the API server answers what is decided here, and that the pod as the plugin writes it
+/// becomes the very same one, beside the account and the binding that it writes.
+async fn as_decided(plugin: &Plugin<'_>, pod: &Value, settings: &Settings) -> Result<()> {
+    let context = plugin.context();
     let request = RequestInfo {
         namespace: &context.namespace,
         is_create: true,
-        account_missing: true,
+        account_missing: false,
     };
+    let decision = decide(pod, &request, settings);
+    let mut written = Value::Null;
+    if matches!(decision, Decision::Patch(_)) {
+        written = write(plugin, pod, settings).await?;
+    }
     let created = create(context, pod, true).await?;
-    match (decide(pod, &request, settings), created) {
-        (Decision::Patch(injection), Created::Pod(live)) => {
-            let ops = serde_json::to_value(&injection.ops)?;
-            let mut patched = pod.clone();
-            json_patch::patch(
-                &mut patched,
-                &serde_json::from_value::<json_patch::Patch>(ops)?,
-            )?;
-            let again = create(context, &patched, true).await?;
+    match (decision, created) {
+        (Decision::Patch(_), Created::Pod(live)) => {
+            let again = create(context, &written, true).await?;
             let Created::Pod(again) = again else {
                 bail!("the injected pod is refused: {again:?}");
             };
@@ -167,6 +185,50 @@ async fn as_decided(context: &Context<'_>, pod: &Value, settings: &Settings) -> 
         (decision, created) => bail!("{} here, {created:#?} there", decision.code()),
     }
     Ok(())
+}
+
+/// The pod as the plugin writes it, after the other objects that it writes have been made.
+async fn write(plugin: &Plugin<'_>, pod: &Value, settings: &Settings) -> Result<Value> {
+    let file = plugin.file("pod.json", &pod.to_string())?;
+    let image = ["--sidecar-image", &settings.image];
+    let policy = ["--sidecar-image-pull-policy", &settings.image_pull_policy];
+    let inject = ["inject", "--mode", "full", "-o", "json", "-f", &file];
+    let written = plugin.say(&[&inject[..], &image, &policy].concat()).await?;
+    let mut pod = None;
+    for object in serde_json::Deserializer::from_str(&written).into_iter() {
+        let object: Value = object?;
+        let items = object["items"].as_array().cloned();
+        for object in items.unwrap_or_else(|| vec![object]) {
+            match object["kind"].as_str() {
+                Some("Pod") => pod = Some(object),
+                Some("ServiceAccount") => make::<ServiceAccount>(plugin, object).await?,
+                Some("RoleBinding") => make::<RoleBinding>(plugin, object).await?,
+                kind => bail!("the plugin writes {kind:?}"),
+            }
+        }
+    }
+    let pod = pod.context("the plugin writes no pod")?;
+    let asks = &pod["metadata"]["annotations"][contract::INJECT];
+    ensure!(asks == "true", "the plugin writes a pod that does not ask");
+    Ok(pod)
+}
+
+/// Creates an object, unless the last pod of its group has brought it.
+async fn make<K>(plugin: &Plugin<'_>, object: Value) -> Result<()>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + DeserializeOwned,
+    K::DynamicType: Default,
+{
+    let object: K = serde_json::from_value(object)?;
+    let api = plugin.context().api::<K>();
+    match api.create(&PostParams::default(), &object).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        made => Ok(made.map(drop)?),
+    }
 }
 
 /// A pod without what is made up anew for each.
@@ -303,6 +365,41 @@ async fn policies(context: &Context<'_>) -> Result<()> {
     passes(context, "defaults", &json!({})).await?;
     passes(context, "limits", &limited).await?;
     Ok(())
+}
+
+async fn shapes(context: &Context<'_>) -> Result<()> {
+    let variable = |number| json!({"name": format!("VARIABLE_{number}"), "value": "0".repeat(32)});
+    let variables: Vec<Value> = (0..VARIABLES).map(variable).collect();
+    let mut large = gated_pod("large", true, &json!({}));
+    large["spec"]["containers"][0]["env"] = json!(variables);
+    ensure!(large.to_string().len() > 1 << 20, "it is not large");
+    let Created::Pod(created) = create(context, &large, true).await? else {
+        bail!("the large pod is refused");
+    };
+    let (app, sidecar) = (
+        &created["spec"]["containers"][0],
+        &created["spec"]["initContainers"][0],
+    );
+    ensure!(app["env"] == json!(variables), "variables are lost");
+    ensure!(sidecar["name"] == contract::CONTAINER, "no sidecar");
+
+    let mut any = gated_pod("any", true, &json!({}));
+    any["spec"]["schedulingGates"] = Value::Null;
+    any["spec"]["securityContext"]["runAsUser"] = json!(ANY_USER);
+    any["spec"]["securityContext"]["runAsGroup"] = json!(0);
+    any["spec"]["securityContext"]["fsGroup"] = json!(ANY_USER);
+    any["spec"]["containers"][0]["image"] = json!(Kind::ExampleApp.name());
+    context.apply(&any).await?;
+    let pods: Api<Pod> = context.api();
+    eventually("a pod of any user leads", LEADS_MS, async || {
+        let labels = pods.get("any").await?.metadata.labels.unwrap_or_default();
+        let role = labels.get(contract::ROLE).map(String::as_str);
+        Ok(match role {
+            Some("active") => Ok(()),
+            role => Err(format!("its role is {role:?}")),
+        })
+    })
+    .await
 }
 
 /// Creates a pod without and with the sidecar; both must pass, the second one with the sidecar.

@@ -143,7 +143,7 @@ async fn under_each_rule(context: &Context<'_>) -> Result<()> {
 }
 
 /// Waits until the API server goes by this rule: seen by what becomes of a new annotated Service.
-async fn in_force(context: &Context<'_>, rule: &str) -> Result<()> {
+pub(crate) async fn in_force(context: &Context<'_>, rule: &str) -> Result<()> {
     let derived = rule != "Sidecar";
     let services = context.api::<Service>();
     let wanted: Service = serde_json::from_value(service("probe", "probe", Some("probe")))?;
@@ -206,7 +206,7 @@ fn sidecar_writes(events: &[AuditEvent], context: &Context<'_>, resource: &str) 
 }
 
 /// Whether the webhook's rule about Services changed this request.
-fn is_mutated(event: &AuditEvent) -> bool {
+pub(crate) fn is_mutated(event: &AuditEvent) -> bool {
     let mut notes = event
         .annotations
         .iter()

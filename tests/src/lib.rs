@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod admission;
 pub mod bench;
 pub mod clock;
 pub mod cluster;

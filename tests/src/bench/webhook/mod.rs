@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use super::machine::{Machine, busy_us};
 use super::{WEBHOOK, record as files};
+use crate::admission;
 use crate::cluster::{Cluster, ClusterOptions, Result};
 use crate::observe::process;
 use crate::progress;
-use crate::scene::SYSTEM_NAMESPACE;
+use crate::scene::{self, SYSTEM_NAMESPACE};
 use client::Sent;
 use programs::{Compiled, Programs, Running};
-use record::{Load, Memory, Results, Run, Server, Start};
+use record::{Admission, Load, Memory, Results, Run, Server, Start};
 use reviews::Review;
 
 /// Namespace of the pods that the reviews are about.
@@ -104,7 +105,28 @@ async fn measure(cluster: &Cluster, compiled: Compiled, runs: usize) -> Result<R
         loads,
         memory,
         starts,
+        admission: Some(admit(cluster).await?),
     })
+}
+
+/// Installs the chart, and creates a thousand pods in each way.
+async fn admit(cluster: &Cluster) -> Result<Admission> {
+    let step = progress::step("a thousand pods through the API server".to_owned());
+    let delete = [
+        "--namespace",
+        SYSTEM_NAMESPACE,
+        "delete",
+        "secrets",
+        "--all",
+    ];
+    cluster.kubectl(&delete).await?;
+    scene::install(cluster, &[]).await?;
+    let admission = Admission {
+        dry_runs: admission::dry_runs(cluster, NAMESPACE).await?,
+        scaled: admission::scaled(cluster, NAMESPACE).await?,
+    };
+    step.done();
+    Ok(admission)
 }
 
 fn percent(part_us: u64, all: Duration) -> u64 {

@@ -1,6 +1,7 @@
 //! The bench's part of `docs/results.md`.
 
-use super::record::{Load, Memory, Results, Run, Server, Start};
+use super::record::{Admission, Load, Memory, Results, Run, Server, Start};
+use crate::admission::{Admitted, PODS};
 use crate::bench::page::table;
 use crate::bench::statistics::median;
 use crate::bench::{WEBHOOK, record};
@@ -59,7 +60,42 @@ pub(in crate::bench) fn page() -> Result<Option<String>> {
         Some(process(memory, start))
     });
     let servers = table(&headings, &servers.collect::<Vec<_>>());
-    Ok(Some(format!("{HEAD}{measured}{loads}\n{servers}")))
+    let admission = results
+        .admission
+        .as_ref()
+        .map(admission)
+        .unwrap_or_default();
+    Ok(Some(format!(
+        "{HEAD}{measured}{loads}\n{servers}{admission}"
+    )))
+}
+
+fn admission(admission: &Admission) -> String {
+    let row = |what: &str, admitted: &Admitted| {
+        let Admitted { ms, p50_ms, p99_ms } = admitted;
+        vec![
+            what.to_owned(),
+            ms.to_string(),
+            p50_ms.to_string(),
+            p99_ms.to_string(),
+        ]
+    };
+    let headings = [
+        "created",
+        "all after, ms",
+        "p50 at most, ms",
+        "p99 at most, ms",
+    ];
+    let rows = [
+        row("as dry runs, 32 at once", &admission.dry_runs),
+        row("by the controllers of a Deployment", &admission.scaled),
+    ];
+    let table = table(&headings, &rows);
+    format!(
+        "\n{PODS} pods through an API server, with the chart installed: each got exactly one sidecar. \
+         How long it waited for the webhook is its own histogram's, whose buckets end at 5, 25, 100 \
+         and 500 ms.\n\n{table}"
+    )
 }
 
 fn name(server: Server) -> String {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::reviews::Review;
+use crate::admission::Admitted;
 use crate::bench::machine::Machine;
 
 /// Which server.
@@ -72,7 +73,7 @@ pub(super) struct Start {
 }
 
 /// What the file holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Results {
     pub(super) measured: Machine,
     /// CPU time that everything but the servers took while there was load, of all the CPU time there
@@ -81,4 +82,15 @@ pub(super) struct Results {
     pub(super) loads: Vec<Load>,
     pub(super) memory: Vec<Memory>,
     pub(super) starts: Vec<Start>,
+    /// A thousand pods through an API server.
+    pub(super) admission: Option<Admission>,
+}
+
+/// What a thousand pods took, with the webhook installed as the chart does it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Admission {
+    /// Created as dry runs, 32 at once.
+    pub(super) dry_runs: Admitted,
+    /// Those of a Deployment.
+    pub(super) scaled: Admitted,
 }
