@@ -30,6 +30,7 @@ mod install_cert_manager;
 mod install_reviews;
 mod install_rights;
 mod moves;
+mod policy;
 mod rotation;
 mod routing;
 mod routing_apply;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         .chain(chart::CASES)
         .chain(install::CASES)
         .chain(install_cert_manager::CASES)
+        .chain(policy::CASES)
         .chain(moves::CASES)
         .chain(budget::CASES)
         .chain(connections::CASES)

@@ -335,3 +335,6 @@ fn selector(selector: &Selector) -> LabelSelector {
         match_expressions: Some(expressions).filter(|all| !all.is_empty()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,7 @@ pub async fn judge_workload(
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
+    app.policies.note_review();
     let (decision, answer) = match &violations {
         None => ("allowed", Answer::allow(uid)),
         Some((Enforcement::Enforce, reasons)) => ("denied", Answer::deny(uid, reasons)),

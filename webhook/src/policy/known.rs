@@ -60,6 +60,8 @@ pub struct Known {
     namespaces: watch::Sender<Option<HashMap<String, Labels>>>,
     /// Counts what a status follows from: specs of policies, and labels of namespaces.
     changes: watch::Sender<u64>,
+    /// Counts reviews after which a status may be another.
+    reviews: watch::Sender<u64>,
 }
 
 impl Known {
@@ -70,6 +72,7 @@ impl Known {
             policies: watch::Sender::default(),
             namespaces: watch::Sender::default(),
             changes: watch::Sender::default(),
+            reviews: watch::Sender::default(),
         }
     }
 
@@ -86,6 +89,16 @@ impl Known {
     /// Whenever a spec or the labels of a namespace change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Whenever a pod was injected or a workload let in that a policy is about.
+    pub fn reviews(&self) -> watch::Receiver<u64> {
+        self.reviews.subscribe()
+    }
+
+    /// Notes that a pod was injected or a workload let in that a policy is about.
+    pub fn note_review(&self) {
+        self.reviews.send_modify(|count| *count += 1);
     }
 
     /// The policies about a namespace, in the order of their names, and its labels.
@@ -283,3 +296,6 @@ impl Feed for OrNone {
         object.metadata.resource_version.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

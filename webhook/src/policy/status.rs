@@ -14,10 +14,14 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Between two counts, whatever changes: several policies are applied at once.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A count is followed by at least so many times the time that it took.
+const REST_TIMES: u32 = 10;
+/// From the review of a pod to its count: it is made after it was reviewed, and seldom alone.
+const AFTER_REVIEW: Duration = Duration::from_secs(2);
 
 /// Writes statuses.
 pub struct Writer {
@@ -34,18 +38,22 @@ impl Writer {
     pub async fn run(self) -> Infallible {
         let mut policies = self.known.policies();
         let mut changes = self.known.changes();
+        let mut reviews = self.known.reviews();
         loop {
             if policies.wait_for(|it| !it.found.is_empty()).await.is_err() {
                 std::future::pending::<()>().await;
             }
             changes.mark_unchanged();
+            reviews.mark_unchanged();
+            let began = Instant::now();
             if let Err(error) = self.count().await {
                 tracing::warn!(%error, "cannot count what policies have come to; trying again");
             }
-            sleep(PAUSE).await;
-            // Both are cancel-safe.
+            sleep(PAUSE.max(began.elapsed() * REST_TIMES)).await;
+            // All are cancel-safe.
             tokio::select! {
                 _ = changes.changed() => {}
+                _ = async { (reviews.changed().await, sleep(AFTER_REVIEW).await) } => {}
                 () = sleep(self.period) => {}
             }
         }
@@ -187,3 +195,6 @@ fn rolled_out(tally: &Tally) -> Value {
     };
     json!({"type": "RolledOut", "status": status, "reason": reason, "message": message})
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ fn whole(object: DynamicObject) -> Value {
         "spec": data.get_mut("spec").map(Value::take).unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;
