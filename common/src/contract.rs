@@ -76,7 +76,8 @@ pub const COMPAT_DESIGNATION: &str = "qoqo.dev/pod-designation";
 pub const INJECTED: &str = "active-passive.dev/injected";
 /// Annotation on a pod: name of the ActivePassivePolicy that asked for the sidecar in its place.
 pub const INJECTED_BY: &str = "active-passive.dev/injected-by";
-/// Label on a Lease: "true" means that the API server fences it.
+/// Label on a Lease: "true" means that the API server fences it, "false" that another system's
+/// electors may take part.
 pub const LEASE: &str = "active-passive.dev/lease";
 /// Annotation on a Lease: kind/name of the workload that the group belongs to.
 pub const OWNER: &str = "active-passive.dev/owner";
@@ -173,6 +174,8 @@ pub mod env {
     pub const NODE_NAME: &str = "NODE_NAME";
     /// Election group.
     pub const GROUP: &str = "ACTIVE_PASSIVE_GROUP";
+    /// See [`super::PROFILE`]; absent: the default one.
+    pub const PROFILE: &str = "ACTIVE_PASSIVE_PROFILE";
     /// Owner of the pod, as kind/name.
     pub const OWNER: &str = "ACTIVE_PASSIVE_OWNER";
     /// Port of the HTTP server.
@@ -282,7 +285,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
     key(
         PROFILE,
         "default",
-        "Whose labels, Lease name, files and HTTP to speak. `default` are those of this page; `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3` and `leader-elector` are not available yet and are refused.",
+        "Whose labels, Lease name, files and HTTP to speak. `default` are those of this page; `apsc`, `service-leader-election`, `leader-labeler`, `leader-labeler-v0.3` and `leader-elector` are those of the system of that name, derived from the pod by its rule, with this election beneath; see docs/migrate.md. Such a Lease is written as that system writes it, and is not fenced.",
     ),
     key(
         LEASE_DURATION,
@@ -460,7 +463,7 @@ pub const WRITTEN_KEYS: [Key; 13] = [
     key(
         LEASE,
         "Lease label",
-        "`\"true\"`: the fencing policies judge who writes this Lease.",
+        "`\"true\"`: the fencing policies judge who writes this Lease. `\"false\"`: they do not, because the group has the profile of another system.",
     ),
     key(
         OWNER,

@@ -5,14 +5,18 @@ use common::duration::{format_ms, parse_ms};
 use common::hash::fnv1a;
 use common::ids::{Group, Identity};
 use common::role::{Containers, RoleLabelNames};
-use common::seeds::Route;
+use common::seeds::{Route, Seed};
 use election::{Customs, Handover, Params};
 use std::path::PathBuf;
 
 use crate::lease::{Fence, LeaseForm};
 use crate::members::{Mark, Members};
 use crate::notify::NotifyUrl;
+use crate::role_files::RoleFiles;
 use crate::sight::Sight;
+
+/// Duration of a Lease that was freed, as electors on client-go write it, seconds.
+pub(crate) const FREE_S: u64 = 1;
 
 /// All settings of one sidecar.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub settle_ms: u64,
     /// Folder of the role file.
     pub status_dir: Option<PathBuf>,
+    /// Files named after the role.
+    pub role_files: Option<RoleFiles>,
     /// Where role changes are posted.
     pub notify_url: Option<NotifyUrl>,
     /// How the Lease is called and written.
@@ -89,7 +95,9 @@ impl Config {
             expected: "a DNS label of at most 63 characters",
         })?;
         let passive = lookup(env::PASSIVE_VALUE);
-        Ok(Self {
+        let profile = vars.profile()?;
+        let config = Self {
+            role_files: None,
             lease: LeaseForm {
                 name: group.to_string(),
                 fence: Fence::On,
@@ -125,7 +133,31 @@ impl Config {
                     })
                 })
                 .transpose()?,
+        };
+        Ok(match profile {
+            Some(seed) => config.in_the_manner_of(seed),
+            None => config,
         })
+    }
+
+    /// Written, answered and shown in files as that system does it. What moves the role stays.
+    fn in_the_manner_of(mut self, seed: &'static Seed) -> Self {
+        self.params.customs.holder = seed.holder;
+        self.lease.fence = Fence::Off;
+        self.lease.free_s = Some(FREE_S);
+        self.routes = seed.routes;
+        let role = seed.role.filter(|_| seed.status_dir.is_some());
+        self.role_files = self
+            .status_dir
+            .clone()
+            .zip(role)
+            .map(|(folder, role)| RoleFiles {
+                folder,
+                active: role.active.to_owned(),
+                passive: role.passive.unwrap_or_default().to_owned(),
+                content: self.params.identity.name.clone(),
+            });
+        self
     }
 
     /// Longest time from an attempt to connect to the API server until it is given up: requests
@@ -220,6 +252,19 @@ impl<F: Fn(&str) -> Option<String>> Vars<'_, F> {
 
     fn text(&self, name: &'static str, default: &str) -> String {
         self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// The system in whose manner it acts, if that is not its own.
+    fn profile(&self) -> Result<Option<&'static Seed>, ConfigError> {
+        let Some(value) = self.optional(env::PROFILE) else {
+            return Ok(None);
+        };
+        let expected = "one of the profiles of docs/annotations.md, but for default";
+        Seed::named(&value).map(Some).ok_or(ConfigError::Bad {
+            name: env::PROFILE,
+            value,
+            expected,
+        })
     }
 
     fn duration_ms(&self, name: &'static str, default_ms: u64) -> Result<u64, ConfigError> {

@@ -13,6 +13,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use common::contract::path;
+use common::seeds::Answer;
 use election::{Mono, Role};
 use futures_util::stream;
 use std::convert::Infallible;
@@ -75,8 +76,13 @@ impl App {
 
     /// All routes.
     pub(crate) fn router(self) -> Router {
-        Router::new()
-            .route(path::LIVEZ, get(livez))
+        let more = self.config.routes.iter();
+        let more = more.fold(Router::new(), |router, route| {
+            let answer = route.answer;
+            let told = async move |State(app): State<Self>| app.answer(answer);
+            router.route(route.path, get(told))
+        });
+        more.route(path::LIVEZ, get(livez))
             .route(path::READYZ, get(readyz))
             .route(path::LEADER, get(leader))
             .route(path::REPLICA, get(replica))
@@ -86,6 +92,28 @@ impl App {
             .route(path::DRAIN, get(drain))
             .route("/", get(contrib))
             .with_state(self)
+    }
+
+    /// What another system's sidecar answers.
+    fn answer(&self, answer: Answer) -> Response {
+        match answer {
+            Answer::Always(text) => (StatusCode::OK, text).into_response(),
+            Answer::Leads(yes, no) => verdict(self.leads(), yes, no),
+            Answer::AppReady(yes, _) if self.is_ready() => (StatusCode::OK, yes).into_response(),
+            Answer::AppReady(_, no) => (StatusCode::INTERNAL_SERVER_ERROR, no).into_response(),
+            Answer::PodName => {
+                let name = self.config.params.identity.name.clone();
+                (StatusCode::OK, name).into_response()
+            }
+        }
+    }
+
+    /// Whether the containers that count are ready, as the pod's object last said.
+    fn is_ready(&self) -> bool {
+        let uid = &self.config.params.identity.uid;
+        let published = self.states.borrow();
+        let own = published.peers.iter().find(|peer| peer.uid == *uid);
+        own.is_some_and(|own| own.ready)
     }
 
     fn leads(&self) -> bool {

@@ -44,6 +44,7 @@ mod refusals;
 mod report;
 mod rights;
 mod role_file;
+mod role_files;
 mod routing;
 mod serve;
 mod sight;
@@ -60,6 +61,7 @@ pub use members::{Mark, Members};
 pub use notify::NotifyUrl;
 pub use probe::{ProbeError, livez};
 pub use role_file::RoleFileError;
+pub use role_files::RoleFiles;
 pub use serve::ListenError;
 pub use sight::{LeaseSight, PodSight, ServiceSight, Sight};
 
@@ -120,6 +122,9 @@ pub async fn run(
     if let Some(folder) = &config.status_dir {
         role_file::clear(folder).map_err(StartError::RoleFile)?;
     }
+    if let Some(files) = &config.role_files {
+        files.clear();
+    }
     let listener = match serve::listen(config.port).await {
         Ok(listener) => Some(listener),
         Err(error) if config.port_is_spare => {
@@ -140,6 +145,9 @@ pub async fn run(
     let mut readers = JoinSet::new();
     if let Some(folder) = config.status_dir.clone() {
         readers.spawn(role_file::keep(folder, publisher.subscribe(), clock));
+    }
+    if let Some(files) = config.role_files.clone() {
+        readers.spawn(files.keep(publisher.subscribe(), clock));
     }
     if let Some(url) = config.notify_url.clone() {
         readers.spawn(notify::keep(

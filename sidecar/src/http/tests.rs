@@ -201,3 +201,34 @@ async fn held_requests_are_bounded() {
         assert_eq!(drain.await.unwrap().as_u16(), 200);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_systems_paths_are_answered_in_its_words() {
+    let seed = &common::seeds::SERVICE_LEADER_ELECTION;
+    let with_routes = |published| {
+        let mut fixture = fixture(published);
+        let routes = seed.routes;
+        fixture.app.config = Arc::new(Config {
+            routes,
+            ..crate::tests::config()
+        });
+        fixture
+    };
+    let standby = with_routes(standby());
+    let answer = |code: u16, text: &str| (code, text.to_owned());
+    assert_eq!(standby.get("/ready").await, answer(503, "wait for master"));
+    let unready = answer(500, "primary container is not ready");
+    assert_eq!(standby.get("/healthz").await, unready);
+    assert_eq!(standby.get("/debug").await, answer(200, "web-1"));
+    let mut published = leading_for(5_000);
+    published.peers = vec![Peer {
+        name: "web-1".to_owned(),
+        uid: "u-1".to_owned(),
+        role: election::RoleLabel::Active,
+        ready: true,
+        ineligible: None,
+    }];
+    let leader = with_routes(published);
+    assert_eq!(leader.get("/ready").await, answer(200, "is master"));
+    assert_eq!(leader.get("/healthz").await, answer(200, "live"));
+}

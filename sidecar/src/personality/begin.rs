@@ -1,7 +1,7 @@
 //! From what was asked for, and the own pod, to the settings of a sidecar.
 
 use super::{Asked, Peers, Refused, own_pod};
-use crate::config::Config;
+use crate::config::{Config, FREE_S};
 use crate::lease::{Fence, LeaseForm};
 use crate::members::Members;
 use crate::sight::{self, Sight};
@@ -19,8 +19,6 @@ const READY_EVERY_MS: u64 = 500;
 
 /// Longest name of a Lease.
 const LEASE_CHARS_MAX: usize = 253;
-/// Duration of a Lease that was freed, as electors on client-go write it, seconds.
-const FREE_S: u64 = 1;
 
 /// Reads the own pod, and returns the settings that follow.
 ///

@@ -142,8 +142,12 @@ impl Sidecar<'_> {
         let containers = containers.map_or(Cow::Borrowed("all"), Cow::Owned);
         let time = |ms| Some(Cow::Owned(format_ms(ms)));
         let text = |text| Some(Cow::Borrowed(text));
-        let settings: [(_, Option<Cow<'_, str>>); 16] = [
+        let settings: [(_, Option<Cow<'_, str>>); 17] = [
             (env::GROUP, text(self.group.as_str())),
+            (
+                env::PROFILE,
+                options.profile.map(|seed| Cow::Borrowed(seed.name)),
+            ),
             (
                 env::OWNER,
                 self.owner.map(|owner| Cow::Owned(owner.to_string())),

@@ -129,9 +129,11 @@ fn inject(pod: &Pod<'_>, request: &RequestInfo<'_>, settings: &Settings) -> Deci
     }
     let owner = group::owner(pod);
     let options = Options::parse(annotations);
-    let group = group::group(pod, owner.as_ref());
+    let profile = options.as_ref().ok().and_then(|options| options.profile);
+    let group = group::group(pod, owner.as_ref(), profile);
     match (options, group) {
-        (Ok(options), Ok(group)) => {
+        (Ok(options), Ok((election, group))) => {
+            let options = options.named_after(&election);
             let plan = Plan {
                 pod,
                 request,

@@ -6,6 +6,8 @@ use common::contract::{self, default};
 use common::duration::format_ms;
 use common::ids::Group;
 use common::nearest::nearest;
+use common::role::RoleLabelNames;
+use common::seeds::{KeyRule, Seed};
 use serde_json::{Map, Value};
 
 /// Longest value that is looked at, bytes: the longest sensible one is `resources`.
@@ -18,6 +20,8 @@ const PERIOD_MS_MIN: u64 = 100;
 /// What a pod asks for, with defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
+    /// The system whose names are spoken; none: the usual ones.
+    pub profile: Option<&'static Seed>,
     /// How long the Lease is valid after its last renewal, milliseconds; whole seconds.
     pub lease_duration_ms: u64,
     /// How long a leader tries to renew, milliseconds.
@@ -127,12 +131,14 @@ impl Options {
             annotations,
             errors: Vec::new(),
         };
-        read.profile();
+        let profile = read.profile();
         let (lease_duration_ms, renew_deadline_ms, retry_period_ms) = read.timing();
-        let (role_label, active_value, passive_value) = read.role();
+        let (role_label, active_value, passive_value) = read.role(profile);
         let up_to_1h_ms = || 0..=default::DRAIN_TIMEOUT_MS_MAX;
         let duration = |text: &str| values::duration_ms(text, up_to_1h_ms());
+        let folder = profile.and_then(|seed| seed.status_dir).map(str::to_owned);
         let options = Self {
+            profile,
             lease_duration_ms,
             renew_deadline_ms,
             retry_period_ms,
@@ -160,7 +166,9 @@ impl Options {
             priority: read
                 .optional(contract::PRIORITY, values::whole_number)
                 .unwrap_or(0),
-            status_dir: read.optional(contract::STATUS_DIR, values::folder),
+            status_dir: read
+                .optional(contract::STATUS_DIR, values::folder)
+                .or(folder),
             notify_url: read.optional(contract::NOTIFY_URL, values::local_url),
             service_account: read
                 .optional(contract::SERVICE_ACCOUNT, |text| {
@@ -174,6 +182,18 @@ impl Options {
         } else {
             Err(read.errors)
         }
+    }
+}
+
+impl Options {
+    /// Fills in what follows from the name of the election.
+    pub(crate) fn named_after(mut self, election: &str) -> Self {
+        if self.role_label.is_empty()
+            && let Some(role) = self.profile.and_then(|seed| seed.role)
+        {
+            self.role_label = role.key.of(election);
+        }
+        self
     }
 }
 
@@ -231,18 +251,18 @@ impl Reader<'_> {
         }
     }
 
-    /// Of the known profiles only the first acts as yet.
-    fn profile(&mut self) {
-        let [default, later @ ..] = contract::PROFILES;
-        self.optional(contract::PROFILE, |text| {
-            if text == default {
-                Ok(())
-            } else if later.contains(&text) {
-                Err(format!("{text:?} is not available yet: write {default:?}"))
-            } else {
-                Err(format!("{text:?} is unknown: write {default:?}"))
-            }
+    /// The profile, but for the default one.
+    fn profile(&mut self) -> Option<&'static Seed> {
+        let [default, others @ ..] = contract::PROFILES;
+        let seed = self.optional(contract::PROFILE, |text| match Seed::named(text) {
+            Some(seed) => Ok(Some(seed)),
+            None if text == default => Ok(None),
+            None => Err(format!(
+                "{text:?} is unknown: write {default} or one of {}",
+                others.join(", ")
+            )),
         });
+        seed.flatten()
     }
 
     /// Lease duration, renew deadline and retry period, in the relations that client-go demands.
@@ -303,8 +323,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Key and values of the role label.
-    fn role(&mut self) -> (String, String, String) {
+    /// Key and values of the role label. The key is empty where it follows from the election, see
+    /// [`Options::named_after`].
+    fn role(&mut self, profile: Option<&Seed>) -> (String, String, String) {
+        let usual = RoleLabelNames {
+            key: contract::ROLE.to_owned(),
+            active: default::ACTIVE_VALUE.to_owned(),
+            passive: Some(default::PASSIVE_VALUE.to_owned()),
+        };
+        let usual = profile
+            .and_then(|seed| seed.role_label(""))
+            .unwrap_or(usual);
         let label = self
             .optional(contract::ROLE_LABEL, |text| {
                 let key = values::label_key(text)?;
@@ -316,16 +345,19 @@ impl Reader<'_> {
                     Ok(key)
                 }
             })
-            .unwrap_or_else(|| contract::ROLE.to_owned());
+            .unwrap_or_else(|| match profile.and_then(|seed| seed.role) {
+                Some(role) if matches!(role.key, KeyRule::OfElection(_)) => String::new(),
+                _ => usual.key,
+            });
         let active = self
             .optional(contract::ACTIVE_VALUE, |text| match text {
                 "" => Err("\"\" cannot mark the active pod: write a label value".to_owned()),
                 text => values::label_value(text),
             })
-            .unwrap_or_else(|| default::ACTIVE_VALUE.to_owned());
+            .unwrap_or(usual.active);
         let passive = self
             .optional(contract::PASSIVE_VALUE, values::label_value)
-            .unwrap_or_else(|| default::PASSIVE_VALUE.to_owned());
+            .unwrap_or_else(|| usual.passive.unwrap_or_default());
         if active == passive {
             let problem = format!("{passive:?} is the active-value too: choose another");
             self.errors.push(BadValue {

@@ -80,10 +80,10 @@ fn a_wrong_value_is_refused_with_what_is_allowed() {
         ),
         (
             "profile",
-            "apsc",
-            r#""apsc" is not available yet: write "default""#,
+            "mine",
+            "\"mine\" is unknown: write default or one of apsc, service-leader-election, \
+             leader-labeler, leader-labeler-v0.3, leader-elector",
         ),
-        ("profile", "mine", r#""mine" is unknown: write "default""#),
     ] {
         let expected = format!("active-passive.dev/{key}: {message}");
         assert_eq!(parse(&[(key, value)]), Err(vec![expected]));
