@@ -119,14 +119,18 @@ impl Policy {
         })
     }
 
-    /// Reads an ActivePassivePolicy as the API server has it.
+    /// Reads an ActivePassivePolicy, as an API server has it or somebody has written it.
     ///
     /// # Errors
-    /// As [`Policy::new`], and if it has another form.
+    /// As [`Policy::new`], and if it has another form, or fields that there are not.
     pub fn read(object: &Value) -> Result<Self, Vec<String>> {
         let name = object.pointer("/metadata/name").and_then(Value::as_str);
         let name = name.unwrap_or_default();
         let spec = object.get("spec").cloned().unwrap_or_default();
+        let unknown = check::unknown_fields(&spec);
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
         match serde_json::from_value(spec) {
             Ok(spec) => Self::new(name, spec),
             Err(error) => Err(vec![format!("spec: {error}")]),

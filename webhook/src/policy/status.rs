@@ -189,8 +189,7 @@ fn rolled_out(tally: &Tally) -> Value {
         ("True", "Complete", message.to_owned())
     } else {
         let (not_yet, violating) = (tally.not_yet, tally.violating);
-        let message =
-            format!("{not_yet} workloads are without the sidecar, {violating} violate it");
+        let message = format!("without the sidecar: {not_yet}, violating: {violating}");
         ("False", "WorkloadsLeft", message)
     };
     json!({"type": "RolledOut", "status": status, "reason": reason, "message": message})

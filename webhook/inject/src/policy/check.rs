@@ -7,7 +7,7 @@ use common::contract::{self, default};
 use common::duration::{format_ms, parse_ms};
 use common::ids::is_dns_label;
 use common::nearest::nearest;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// All problems, each beginning with a path.
 pub(super) fn problems(name: &str, spec: &ActivePassivePolicySpec) -> Vec<String> {
@@ -23,6 +23,30 @@ pub(super) fn problems(name: &str, spec: &ActivePassivePolicySpec) -> Vec<String
     problems.extend(defaults(spec));
     problems.extend(constraints(spec));
     problems
+}
+
+/// Fields of a spec that nobody reads, and so are spelled wrong.
+pub(super) fn unknown_fields(spec: &Value) -> Vec<String> {
+    let known = json!(ActivePassivePolicySpec::default());
+    let mut unknown = Vec::new();
+    for (at, section) in [("spec", ""), ("spec.constraints", "/constraints")] {
+        let fields = |of: &'_ Value| of.pointer(section).and_then(Value::as_object).cloned();
+        let known = fields(&known).unwrap_or_default();
+        for field in fields(spec).unwrap_or_default().keys() {
+            if known.contains_key(field) {
+                continue;
+            }
+            let hint = match nearest(field, known.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!(
+                    "there are {}",
+                    known.keys().cloned().collect::<Vec<_>>().join(", ")
+                ),
+            };
+            unknown.push(format!("{at}.{field} is unknown: {hint}"));
+        }
+    }
+    unknown
 }
 
 fn defaults(spec: &ActivePassivePolicySpec) -> Vec<String> {

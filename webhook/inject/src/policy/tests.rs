@@ -404,6 +404,14 @@ fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
             "{part}: {found:#?}"
         );
     }
+    let unknown = json!({"injekt": "Default", "constraints": {"minReplica": 2, "x": 1}});
+    let unknown = problems("p", unknown);
+    assert_eq!(unknown.len(), 3);
+    assert_eq!(unknown[0], "spec.injekt is unknown: did you mean inject?");
+    assert_eq!(
+        unknown[1],
+        "spec.constraints.minReplica is unknown: did you mean minReplicas?"
+    );
     let wrong = problems("p", json!({"inject": "Always"}));
     assert!(
         wrong[0].starts_with("spec: ") && wrong[0].contains("OptIn"),
