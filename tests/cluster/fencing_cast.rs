@@ -183,7 +183,11 @@ async fn holder_of(context: &Context<'_>, pod: &Pod) -> Result<Kube> {
 }
 
 /// A token of an account, bound to a pod like those that kubelets mount.
-async fn token(accounts: &Api<ServiceAccount>, account: &str, pod: Option<&Pod>) -> Result<String> {
+pub(crate) async fn token(
+    accounts: &Api<ServiceAccount>,
+    account: &str,
+    pod: Option<&Pod>,
+) -> Result<String> {
     let bound_object_ref = pod.map(|pod| BoundObjectReference {
         api_version: Some("v1".into()),
         kind: Some("Pod".into()),

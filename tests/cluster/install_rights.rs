@@ -90,7 +90,11 @@ pub(crate) async fn are_as_written(cluster: &Cluster) -> Result<()> {
 }
 
 /// What the API server lets a service account do in a namespace.
-async fn rights(cluster: &Cluster, account: &str, namespace: &str) -> Result<BTreeSet<String>> {
+pub(crate) async fn rights(
+    cluster: &Cluster,
+    account: &str,
+    namespace: &str,
+) -> Result<BTreeSet<String>> {
     let user = format!("system:serviceaccount:{account}");
     let kube = cluster
         .kube()

@@ -35,6 +35,9 @@ mod rotation;
 mod routing;
 mod routing_apply;
 mod seeds;
+mod service_mode;
+mod service_mode_attempts;
+mod service_mode_seed;
 mod steady;
 mod tutorial;
 
@@ -78,6 +81,9 @@ fn main() -> ExitCode {
         .chain(injector::CASES)
         .chain(injector_accounts::CASES)
         .chain(injector_order::CASES)
+        .chain(service_mode::CASES)
+        .chain(service_mode_seed::CASES)
+        .chain(service_mode_attempts::CASES)
         .chain(input::CASES)
         .chain(tutorial::CASES);
     let mut trials: Vec<Trial> = cases.map(|case| trial(case, &shared)).collect();
