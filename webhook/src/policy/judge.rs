@@ -124,3 +124,6 @@ pub(super) fn route(service: &Service) -> ServiceRoute {
         selector: selector.unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
