@@ -21,7 +21,7 @@ impl Replica {
         let candidate = Candidate {
             leases,
             name: "service-mode".to_owned(),
-            identity: Identity::new(name, &format!("uid-{name}")),
+            identity: Identity::new(name, format!("uid-{name}")),
         };
         let (office, receiver) = watch::channel(Mono::ZERO);
         let (end, ends) = oneshot::channel();
