@@ -12,9 +12,10 @@ use crate::pods;
 use crate::refusals::Refusals;
 use crate::rights::PodWays;
 use crate::routing;
+use crate::sight::PodSight;
 use common::pod::Pod;
 use common::service::Service;
-use election::{Action, Failure, LeaseWrite, Outcome, PodWrite, ServiceWrite};
+use election::{Action, Failure, LeaseWrite, Outcome, PodView, PodWrite, ServiceWrite};
 use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::Value;
@@ -163,16 +164,33 @@ impl Api {
     }
 
     async fn read_pod(&self, name: &str, uid: &str) -> Result<Answer, Failed> {
-        let path = self.pod_path(name);
-        let reply = self.send("read_pod", Method::GET, &path, None).await?;
-        let pod: Pod = read(&reply)?;
+        let pod = self.get_pod(name).await?;
         if pod.metadata.uid != uid {
             return Ok(Outcome::Failed(Failure::NotFound).into());
         }
         self.pod_outcome(&pod)
     }
 
+    async fn get_pod(&self, name: &str) -> Result<Pod, Failed> {
+        let path = self.pod_path(name);
+        let nothing = Value::Object(serde_json::Map::new());
+        let (method, body) = match self.config.sight.pods {
+            PodSight::OwnPatched => (Method::PATCH, Some((MERGE_PATCH, &nothing))),
+            _ => (Method::GET, None),
+        };
+        read(&self.send("read_pod", method, &path, body).await?)
+    }
+
+    /// The own pod, if the API server shows it.
+    pub(crate) async fn read_own_pod(&self, name: &str) -> Option<PodView> {
+        let pod = self.get_pod(name).await.ok()?;
+        pods::view(&pod, &self.config).ok()
+    }
+
     async fn write_pod(&self, write: &PodWrite) -> Result<Answer, Failed> {
+        if self.config.sight.pods == PodSight::Imagined {
+            return Ok(Outcome::Pod(pods::imagined_after(write, &self.config)).into());
+        }
         let reply = self.ways.write(self, write).await?;
         self.pod_outcome(&read(&reply)?)
     }

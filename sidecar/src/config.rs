@@ -154,7 +154,7 @@ impl Config {
             .map(|(folder, role)| RoleFiles {
                 folder,
                 active: role.active.to_owned(),
-                passive: role.passive.unwrap_or_default().to_owned(),
+                passive: role.passive.map(str::to_owned),
                 content: self.params.identity.name.clone(),
             });
         self

@@ -128,8 +128,9 @@ impl Driver {
                 () = &mut terminated, if end_at.is_none() && linger.is_none() => {
                     if self.api.config.lingers {
                         tracing::info!("SIGTERM: ending once another pod is there to follow");
-                        let now = self.clock.now();
-                        linger = Some(Linger::begin(now, &self.api, &self.leaving));
+                        let drain_ms = self.api.config.params.drain_timeout_ms;
+                        let until = self.clock.now() + drain_ms;
+                        linger = Some(Linger::begin(until, &self.leaving));
                         input = Input::Wake;
                         continue;
                     }

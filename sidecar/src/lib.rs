@@ -172,7 +172,10 @@ pub async fn run(
     let contact = Arc::new(Contact::default());
     let doubt = Arc::new(Doubt::default());
     let leaving = Leaving::default();
+    let connection = clients.election.clone();
+    let api = Api::new(connection, config.clone(), metrics.clone(), doubt.clone());
     let followed = Followed {
+        api: api.clone(),
         client: clients.election.clone(),
         pods: GroupPods::new(config.clone(), facts.clone()).leaving_by(leaving.clone()),
         services: GroupServices::new(config.clone(), facts.clone(), doubt.clone()),
@@ -181,7 +184,9 @@ pub async fn run(
         contact: contact.clone(),
     };
     let news = followed.start();
-    let api = Api::new(clients.election, config.clone(), metrics.clone(), doubt);
+    if config.lingers {
+        tokio::spawn(leaving.clone().run(api.clone()));
+    }
     lookout::start(&contact, &config, &api);
     let driver = Driver {
         elector: Elector::new(config.params.clone()),

@@ -13,20 +13,46 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// Longest time for the own label to be taken off, milliseconds.
 const UNMARK_MS_MAX: u64 = 5_000;
 
-/// Whether the end has been asked for. Cheap to clone.
+/// Whether the end has been asked for, and this pod takes no part any more. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Leaving(Arc<AtomicBool>);
+pub(crate) struct Leaving(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    asked: AtomicBool,
+    done: AtomicBool,
+    news: Notify,
+}
 
 impl Leaving {
-    /// Whether it has.
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Says in the API, once that is asked for, that this pod takes no part any more. The watch then
+    /// shows the elector that it leaves.
+    pub(crate) async fn run(self, api: Api) {
+        self.0.news.notified().await;
+        unmark(&api).await;
+        self.0.done.store(true, Ordering::Relaxed);
+    }
+
+    /// The pod is being deleted, or the process was told to stop.
+    pub(crate) fn ask(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+        self.0.news.notify_one();
+    }
+
+    /// Whether that was so.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was said, or could not be.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.done.load(Ordering::Relaxed)
     }
 }
 
@@ -34,18 +60,16 @@ impl Leaving {
 pub(crate) struct Linger {
     /// It comes then at the latest.
     until: Mono,
-    unmarked: JoinHandle<()>,
+    leaving: Leaving,
 }
 
 impl Linger {
-    /// Says that this pod takes no part any more. The watch then shows the elector that it leaves.
-    pub(crate) fn begin(now: Mono, api: &Api, leaving: &Leaving) -> Self {
-        leaving.0.store(true, Ordering::Relaxed);
-        let api = api.clone();
-        let until = now + api.config.params.drain_timeout_ms;
+    /// Waits from now on.
+    pub(crate) fn begin(until: Mono, leaving: &Leaving) -> Self {
+        leaving.ask();
         Self {
             until,
-            unmarked: tokio::spawn(async move { unmark(&api).await }),
+            leaving: leaving.clone(),
         }
     }
 
@@ -56,7 +80,7 @@ impl Linger {
 
     /// Whether nothing is left to wait for.
     pub(crate) fn is_over(&self, now: Mono, standing: Standing) -> bool {
-        now >= self.until || self.unmarked.is_finished() && !standing.role.leads()
+        now >= self.until || self.leaving.is_done() && !standing.role.leads()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::object::{Reading, Unreadable};
 use common::contract;
 use common::pod::Pod;
-use election::{PodRole, PodView, PodWrite};
+use election::{PodRole, PodView, PodWrite, RoleLabel, Version};
 use serde_json::{Map, Value, json};
 
 /// The pod as the elector sees it.
@@ -17,6 +17,39 @@ pub(crate) fn view(pod: &Pod, config: &Config) -> Result<PodView, Unreadable> {
         started: config.mark.is_on(meta),
         ..PodView::of(pod, &config.role_label, &config.containers)
     })
+}
+
+/// The own pod where there is no right to see it: there, ready, and what it was last written as.
+pub(crate) fn imagined(config: &Config) -> PodView {
+    let identity = &config.params.identity;
+    PodView {
+        uid: identity.uid.clone(),
+        name: identity.name.clone(),
+        version: Version(1),
+        role: RoleLabel::Passive,
+        term: None,
+        started: true,
+        ready: true,
+        terminating: false,
+        disrupted: false,
+        priority: 0,
+        revision: String::new(),
+        created_s: 0,
+        owner: None,
+    }
+}
+
+/// The same, once `write` is done.
+pub(crate) fn imagined_after(write: &PodWrite, config: &Config) -> PodView {
+    let role = match write.role {
+        Some((PodRole::Active, _)) => RoleLabel::Active,
+        Some((PodRole::Passive, _)) | None => RoleLabel::Passive,
+    };
+    PodView {
+        version: Version(write.base.0 + 1),
+        role,
+        ..imagined(config)
+    }
 }
 
 /// The labels and annotations that a write sets; null removes.

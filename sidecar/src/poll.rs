@@ -1,6 +1,6 @@
-//! Reads the Lease again and again, where there is no right to watch it.
+//! Reads the Lease or the own pod again and again, where there is no right to watch.
 
-use crate::api::lease_path;
+use crate::api::{Api, lease_path};
 use crate::cause::Causes;
 use crate::client;
 use crate::config::Config;
@@ -82,6 +82,36 @@ impl LeasePoll {
             Err(error) => {
                 tracing::warn!(%error, "the Lease could not be read");
                 None
+            }
+        }
+    }
+}
+
+/// Reads the own pod every retry period.
+pub(crate) struct OwnPodPoll {
+    pub(crate) api: Api,
+    pub(crate) news: mpsc::Sender<News>,
+}
+
+impl OwnPodPoll {
+    /// Runs until nobody listens to the news.
+    pub(crate) async fn run(self) {
+        let params = &self.api.config.params;
+        let every = Duration::from_millis(params.retry_period_ms);
+        let limit = Duration::from_millis(params.attempt_ms_max());
+        let identity = params.identity.clone();
+        loop {
+            let read = self.api.read_own_pod(&identity.name);
+            if let Ok(Some(pod)) = timeout(limit, read).await {
+                let own = (pod.uid == identity.uid).then_some(pod);
+                let news = News::Input(Input::PodsListed(own.into_iter().collect()));
+                if self.news.send(news).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = sleep(every) => {}
+                () = self.news.closed() => return,
             }
         }
     }

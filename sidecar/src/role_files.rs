@@ -24,8 +24,8 @@ pub struct RoleFiles {
     pub folder: PathBuf,
     /// Name on the leader.
     pub active: String,
-    /// Name on the others.
-    pub passive: String,
+    /// Name on the others; `None`: there is none.
+    pub passive: Option<String>,
     /// What is in them.
     pub content: String,
 }
@@ -41,7 +41,10 @@ struct NotWritten {
 impl RoleFiles {
     /// Removes what an earlier run has left, before anything else is known.
     pub(crate) fn clear(&self) {
-        for name in [&self.active, &self.passive] {
+        for name in [Some(&self.active), self.passive.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             // What cannot be removed is said when it cannot be written.
             drop(fs::remove_file(self.folder.join(name)));
         }
@@ -84,20 +87,23 @@ impl RoleFiles {
     }
 
     fn show(&self, leads: bool) -> Result<(), NotWritten> {
-        let (name, other) = match leads {
-            true => (&self.active, &self.passive),
-            false => (&self.passive, &self.active),
+        let (active, passive) = (Some(&self.active), self.passive.as_ref());
+        let (name, other) = if leads {
+            (active, passive)
+        } else {
+            (passive, active)
         };
         let failed = |path: PathBuf| move |source| NotWritten { path, source };
         fs::create_dir_all(&self.folder).map_err(failed(self.folder.clone()))?;
-        let other = self.folder.join(other);
-        match fs::remove_file(&other) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(other)(error));
-            }
-            _ => {}
+        if let Some(other) = other.map(|other| self.folder.join(other))
+            && let Err(error) = fs::remove_file(&other)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(failed(other)(error));
         }
-        let path = self.folder.join(name);
+        let Some(path) = name.map(|name| self.folder.join(name)) else {
+            return Ok(());
+        };
         fs::write(&path, &self.content).map_err(failed(path))
     }
 }
@@ -112,7 +118,7 @@ mod tests {
         RoleFiles {
             folder: folder.join("leader_status"),
             active: "leader".to_owned(),
-            passive: "follower".to_owned(),
+            passive: Some("follower".to_owned()),
             content: "web-1".to_owned(),
         }
     }

@@ -3,11 +3,13 @@
 //! An injected sidecar has the rights that it wants. One that took another system's place has those
 //! that the other one had: it does with them, and says once what would be better.
 
+use crate::api::Api;
 use crate::client::{self, JSON};
 use crate::config::Config;
 use crate::contact::Contact;
 use crate::metrics::Metrics;
-use crate::poll::LeasePoll;
+use crate::pods;
+use crate::poll::{LeasePoll, OwnPodPoll};
 use crate::watch::Watch;
 use crate::watched::{GroupPods, GroupServices, News, TheLease};
 use election::Input;
@@ -55,6 +57,25 @@ pub enum PodSight {
     Watched,
     /// By listing them every retry period.
     Listed,
+    /// The own one alone, by reading it every retry period.
+    OwnRead,
+    /// The own one alone, by a patch that changes nothing, whose answer is the pod.
+    OwnPatched,
+    /// Not at all: the own one is taken to be there and ready.
+    Imagined,
+}
+
+/// The patch that changes nothing.
+pub(crate) const NO_CHANGE: &str = "{}";
+
+impl PodSight {
+    /// The own pod alone. Who may list pods has the right to read one, in all likelihood.
+    pub(crate) fn of_own(self) -> Self {
+        match self {
+            Self::Watched | Self::Listed | Self::OwnRead => Self::OwnRead,
+            Self::OwnPatched | Self::Imagined => Self::OwnPatched,
+        }
+    }
 }
 
 /// How the Services of the group are seen.
@@ -74,18 +95,19 @@ impl Sight {
             async |verb, group, resource| allowed(client, namespace, verb, group, resource).await;
         let lease =
             may("list", COORDINATION, "leases").await && may("watch", COORDINATION, "leases").await;
-        let pods = may("watch", "", "pods").await;
+        let pods = match () {
+            () if may("watch", "", "pods").await => PodSight::Watched,
+            () if may("list", "", "pods").await => PodSight::Listed,
+            () if may("get", "", "pods").await => PodSight::OwnRead,
+            () => PodSight::OwnPatched,
+        };
         Self {
             lease: if lease {
                 LeaseSight::Watched
             } else {
                 LeaseSight::Polled
             },
-            pods: if pods {
-                PodSight::Watched
-            } else {
-                PodSight::Listed
-            },
+            pods,
             services: ServiceSight::None,
         }
     }
@@ -96,7 +118,7 @@ impl Sight {
         if self.lease == LeaseSight::Polled {
             missing.push("leases.coordination.k8s.io");
         }
-        if self.pods == PodSight::Listed {
+        if !matches!(self.pods, PodSight::Watched | PodSight::Imagined) {
             missing.push("pods");
         }
         if missing.is_empty() {
@@ -144,6 +166,7 @@ pub(crate) async fn allowed(
 pub(crate) struct Followed {
     pub(crate) config: Arc<Config>,
     pub(crate) client: Client,
+    pub(crate) api: Api,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) contact: Arc<Contact>,
     pub(crate) pods: GroupPods,
@@ -172,7 +195,7 @@ impl Followed {
             }
         }
         let (client, metrics, contact) = (self.client, self.metrics, self.contact);
-        let pods = Watch::new(
+        let group_pods = Watch::new(
             client.clone(),
             self.pods,
             metrics.clone(),
@@ -180,8 +203,19 @@ impl Followed {
             sender.clone(),
         );
         match sight.pods {
-            PodSight::Watched => drop(tokio::spawn(pods.run())),
-            PodSight::Listed => drop(tokio::spawn(pods.list_every(every_ms))),
+            PodSight::Watched => drop(tokio::spawn(group_pods.run())),
+            PodSight::Listed => drop(tokio::spawn(group_pods.list_every(every_ms))),
+            PodSight::OwnRead | PodSight::OwnPatched => {
+                let poll = OwnPodPoll {
+                    api: self.api,
+                    news: sender.clone(),
+                };
+                tokio::spawn(poll.run());
+            }
+            PodSight::Imagined => {
+                let own = News::Input(Input::PodsListed(vec![pods::imagined(&self.config)]));
+                drop(sender.try_send(own));
+            }
         }
         match sight.services {
             ServiceSight::Watched => {

@@ -114,6 +114,17 @@ impl GroupPods {
         }
     }
 
+    /// The own pod leaves once it has said that it takes no part any more.
+    fn note_leaving(&self, pod: &Pod, view: &mut PodView) {
+        if view.terminating {
+            self.leaving.ask();
+        }
+        if self.leaving.is_asked() {
+            let said = !self.config.mark.is_on(&pod.metadata) || self.leaving.is_done();
+            (view.terminating, view.started) = (said, true);
+        }
+    }
+
     /// Shows the own pod as one that is on its way out, once that is said.
     pub(crate) fn leaving_by(self, leaving: Leaving) -> Self {
         Self { leaving, ..self }
@@ -123,8 +134,8 @@ impl GroupPods {
         let mut view = pods::view(pod, &self.config)?;
         if pod.metadata.uid == self.config.params.identity.uid {
             self.facts.note_own_pod(&pod.metadata);
-            if self.leaving.is_set() {
-                (view.terminating, view.started) = (true, true);
+            if self.config.lingers {
+                self.note_leaving(pod, &mut view);
             }
         }
         Ok(view)

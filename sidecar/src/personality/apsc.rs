@@ -43,5 +43,7 @@ pub(super) fn read(
         waits_for_ready: false,
         lingers: false,
         rights: &[],
+        port: None,
+        files: None,
     })
 }

@@ -1,16 +1,19 @@
 //! From what was asked for, and the own pod, to the settings of a sidecar.
 
-use super::{Asked, Peers, Refused, own_pod};
+use super::{Asked, Files, Peers, Refused, own_pod};
 use crate::config::{Config, FREE_S};
 use crate::lease::{Fence, LeaseForm};
 use crate::members::Members;
-use crate::sight::{self, Sight};
+use crate::role_files::RoleFiles;
+use crate::sight::{self, PodSight, Sight};
 use common::contract::{default, env};
 use common::duration::format_ms;
 use common::ids::DNS_LABEL_CHARS_MAX;
 use common::pod::Pod;
+use common::role::RoleLabelNames;
 use election::Customs;
 use kube::Client;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -30,14 +33,19 @@ pub async fn begin(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Config, Refused> {
     check_rights(asked, client).await?;
-    let mut pod = own_pod::read(asked, client).await?;
-    let mut config = settings(asked, &pod, lookup)?;
-    let sight = Sight::allowed(client, &asked.namespace).await;
+    let mut sight = Sight::allowed(client, &asked.namespace).await;
+    match asked.peers {
+        Peers::SameLabels(_) | Peers::Having(_) => {}
+        Peers::Own => sight.pods = sight.pods.of_own(),
+        Peers::Unknown => sight.pods = PodSight::Imagined,
+    }
     sight.tell(&asked.namespace);
+    let mut pod = own_pod::read(asked, sight.pods, client).await?;
+    let mut config = settings(asked, &pod, lookup)?;
     config.sight = sight;
     while asked.waits_for_ready && !pod.is_ready(&config.containers) {
         sleep(Duration::from_millis(READY_EVERY_MS)).await;
-        pod = own_pod::read(asked, client).await?;
+        pod = own_pod::read(asked, sight.pods, client).await?;
     }
     own_pod::enrol(asked, &pod, client).await?;
     Ok(config)
@@ -75,7 +83,9 @@ pub(super) fn settings(
             Peers::SameLabels([first, second]) => {
                 format!("give the pod template both labels {first} and {second}, in lower case")
             }
-            Peers::Having(_) => "take lower case letters, digits, '-' and '.'".to_owned(),
+            Peers::Having(_) | Peers::Own | Peers::Unknown => {
+                "take lower case letters, digits, '-' and '.'".to_owned()
+            }
         };
         let message = format!("{lease:?} cannot name a Lease: {cure}");
         return Err(Refused::new(seed, message));
@@ -96,6 +106,10 @@ pub(super) fn settings(
             env::ROLE_LABEL => names.key.clone(),
             env::ACTIVE_VALUE => names.active.clone(),
             env::PASSIVE_VALUE => passive.to_owned(),
+            env::PORT => {
+                let usual = seed.port.map(|port| port.to_string());
+                return asked.port.clone().or(usual).or_else(|| lookup(name));
+            }
             env::DRAIN_TIMEOUT => format_ms(drain_ms),
             env::LEASE_DURATION => return times.lease_duration.clone().or_else(|| lookup(name)),
             env::RENEW_DEADLINE => return times.renew_deadline.clone().or_else(|| lookup(name)),
@@ -116,9 +130,11 @@ pub(super) fn settings(
             Members::labelled(keys.map(value))
         }
         Peers::Having(key) => Members::having(key),
+        Peers::Own | Peers::Unknown => Members::labelled([]),
     };
     config.mark = asked.mark.clone();
     config.lingers = asked.lingers;
+    config.role_files = asked.files.as_ref().map(|files| role_files(files, names));
     config.lease = LeaseForm {
         name: lease,
         fence: Fence::Unsaid,
@@ -127,6 +143,31 @@ pub(super) fn settings(
     config.port_is_spare = true;
     config.routes = seed.routes;
     Ok(config)
+}
+
+/// The files that say the role, named as its label's values.
+fn role_files((files, content): &(Files, String), names: &RoleLabelNames) -> RoleFiles {
+    let (folder, active, passive) = match files {
+        Files::Folder(folder) => (
+            PathBuf::from(folder),
+            names.active.clone(),
+            names.passive.clone(),
+        ),
+        Files::Leaders(file) => {
+            let file = Path::new(file);
+            let name = file
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+            (folder, name.unwrap_or_default(), None)
+        }
+    };
+    RoleFiles {
+        folder,
+        active,
+        passive,
+        content: content.clone(),
+    }
 }
 
 /// The name of the Lease as that of a group, which is shown and never looked up.

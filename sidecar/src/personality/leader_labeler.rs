@@ -105,6 +105,8 @@ pub(super) fn read(
         waits_for_ready: true,
         lingers: !is_new,
         rights: if is_new { &RIGHTS } else { &[] },
+        port: None,
+        files: None,
     })
 }
 

@@ -8,6 +8,7 @@
 mod apsc;
 mod begin;
 mod flags;
+mod leader_elector;
 mod leader_labeler;
 mod own_pod;
 
@@ -45,6 +46,19 @@ pub struct Asked {
     pub(crate) lingers: bool,
     /// Rights (verb, API group, resource) without which it does not start.
     pub(crate) rights: &'static [(&'static str, &'static str, &'static str)],
+    /// Port of its HTTP server; `None`: the usual one.
+    pub(crate) port: Option<String>,
+    /// Files that say the role, and what is in them.
+    pub(crate) files: Option<(Files, String)>,
+}
+
+/// Files that say the role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// In this folder, named after the role.
+    Folder(String),
+    /// This one, which is there on the leader only.
+    Leaders(String),
 }
 
 /// Times of an election as durations are written; `None`: the usual ones.
@@ -62,6 +76,10 @@ pub(crate) enum Peers {
     SameLabels([&'static str; 2]),
     /// Those that carry this label, with whatever value.
     Having(String),
+    /// The own pod alone is known: there is no right to see others.
+    Own,
+    /// Not even the own pod is looked at.
+    Unknown,
 }
 
 /// Why the sidecar does not start, in the other system's words, and the status with which that one
@@ -101,6 +119,7 @@ pub fn asked(
     let Some(seed) = seed else { return Ok(None) };
     let asked = match seed {
         seed if *seed == seeds::APSC => apsc::read(arguments, lookup)?,
+        seed if *seed == seeds::LEADER_ELECTOR => leader_elector::read(arguments, lookup)?,
         seed if [seeds::LEADER_LABELER, seeds::LEADER_LABELER_V0_3].contains(seed) => {
             leader_labeler::read(seed, arguments, lookup)?
         }
@@ -113,6 +132,9 @@ pub fn asked(
 fn recognised(arguments: &[&str], given: &dyn Fn(&str) -> bool) -> Option<&'static Seed> {
     if !arguments.is_empty() {
         return leader_labeler::is_meant(arguments);
+    }
+    if leader_elector::is_meant(given) {
+        return Some(&seeds::LEADER_ELECTOR);
     }
     apsc::is_meant(given).then_some(&seeds::APSC)
 }

@@ -5,6 +5,7 @@ use crate::api::pods_path;
 use crate::cause::Causes;
 use crate::client::{self, MERGE_PATCH};
 use crate::object;
+use crate::sight::{NO_CHANGE, PodSight};
 use common::pod::Pod;
 use http::Method;
 use kube::Client;
@@ -23,8 +24,20 @@ const RETRY_MS: u64 = 500;
 ///
 /// # Errors
 /// If the API server does not show it for some time.
-pub(super) async fn read(asked: &Asked, client: &Client) -> Result<Pod, Refused> {
-    ask(asked, client, Method::GET, None).await
+pub(super) async fn read(asked: &Asked, sight: PodSight, client: &Client) -> Result<Pod, Refused> {
+    match sight {
+        PodSight::Watched | PodSight::Listed | PodSight::OwnRead => {
+            ask(asked, client, Method::GET, None).await
+        }
+        PodSight::OwnPatched => ask(asked, client, Method::PATCH, Some(NO_CHANGE)).await,
+        PodSight::Imagined => {
+            let pod = json!({"metadata": {
+                "name": asked.pod, "uid": asked.pod, "resourceVersion": "1",
+            }});
+            let pod = serde_json::from_value(pod);
+            pod.map_err(|error| Refused::new(asked.seed, error.to_string()))
+        }
+    }
 }
 
 /// Labels it as one that takes part, and as passive until it is told otherwise, where it shows by
@@ -33,18 +46,22 @@ pub(super) async fn read(asked: &Asked, client: &Client) -> Result<Pod, Refused>
 /// # Errors
 /// If the API server does not take that for some time.
 pub(super) async fn enrol(asked: &Asked, pod: &Pod, client: &Client) -> Result<(), Refused> {
-    let Peers::Having(role_key) = &asked.peers else {
-        return Ok(());
+    let role_key = &asked.role_label.key;
+    // Where nobody else sees it, a label that an earlier run has left is taken off here.
+    let keeps = match asked.peers {
+        Peers::SameLabels(_) | Peers::Unknown => return Ok(()),
+        Peers::Having(_) => pod.metadata.label(role_key).is_some(),
+        Peers::Own => false,
     };
     let mut labels = Map::new();
-    if pod.metadata.label(role_key).is_none() {
+    if !keeps {
         labels.insert(role_key.clone(), json!(asked.role_label.passive));
     }
     if let Some((key, value)) = asked.mark.label(&pod.metadata.uid) {
         labels.insert(key.to_owned(), json!(value));
     }
     let patch = json!({"metadata": {"labels": labels}}).to_string();
-    ask(asked, client, Method::PATCH, Some(patch))
+    ask(asked, client, Method::PATCH, Some(&patch))
         .await
         .map(drop)
 }
@@ -54,12 +71,12 @@ async fn ask(
     asked: &Asked,
     client: &Client,
     method: Method,
-    patch: Option<String>,
+    patch: Option<&str>,
 ) -> Result<Pod, Refused> {
     let path = format!("{}/{}", pods_path(&asked.namespace), asked.pod);
     let began = Instant::now();
     loop {
-        let body = patch.clone().map(|patch| (MERGE_PATCH, patch.into_bytes()));
+        let body = patch.map(|patch| (MERGE_PATCH, patch.as_bytes().to_vec()));
         let request = client::request(method.clone(), &path, body);
         let call = client::call(client, request);
         let answer = timeout(Duration::from_millis(ANSWER_MS_MAX), call).await;

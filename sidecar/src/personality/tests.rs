@@ -191,3 +191,67 @@ fn leader_labeler_says_what_is_missing_in_its_own_words() {
     let unknown = asked_for(&["--election-name=a", "--abc=1"], &[POD, NAMESPACE]).unwrap_err();
     assert_eq!(unknown.exit_code, 2);
 }
+
+const LEASE: (&str, &str) = ("LEASE_NAME", "myapp-lock");
+const ELECTOR_NAMESPACE: (&str, &str) = ("NAMESPACE", "shop");
+
+#[test]
+fn leader_elector_is_known_by_its_variables_and_labels_where_asked_to() {
+    let plain = asked_for(&[], &[LEASE, ELECTOR_NAMESPACE])
+        .unwrap()
+        .unwrap();
+    assert_eq!(plain.seed.name, "leader-elector");
+    assert_eq!(plain.peers, Peers::Unknown);
+    let labels = ("LABEL_POD_ROLE", "true");
+    let all = [
+        LEASE,
+        ELECTOR_NAMESPACE,
+        labels,
+        POD,
+        ("HEALTH_PORT", "9090"),
+    ];
+    let labelled = asked_for(&[], &all).unwrap().unwrap();
+    assert_eq!(labelled.peers, Peers::Own);
+    let config = settings(&labelled, &pod(&json!({})), |_| None).unwrap();
+    assert_eq!(
+        (config.lease.name.as_str(), config.port),
+        ("myapp-lock", 9090)
+    );
+    let files = config.role_files.unwrap();
+    assert_eq!(files.folder.to_str(), Some("/tmp/leader_status"));
+    assert_eq!(
+        (files.active.as_str(), files.passive.as_deref()),
+        ("leader", Some("follower"))
+    );
+    let one = [
+        LEASE,
+        ELECTOR_NAMESPACE,
+        ("STATUS_FILE", "/shared/leader_status"),
+    ];
+    let one = asked_for(&[], &one).unwrap().unwrap();
+    let files = settings(&one, &pod(&json!({})), |_| None)
+        .unwrap()
+        .role_files
+        .unwrap();
+    assert_eq!(files.folder.to_str(), Some("/shared"));
+    assert_eq!(
+        (files.active.as_str(), files.passive),
+        ("leader_status", None)
+    );
+}
+
+#[test]
+fn leader_elector_says_what_is_missing_in_its_own_words() {
+    let personality = ("ACTIVE_PASSIVE_PERSONALITY", "leader-elector");
+    for (vars, message) in [
+        (&[personality, ELECTOR_NAMESPACE][..], "LEASE_NAME not set"),
+        (&[personality, LEASE], "NAMESPACE not set"),
+        (
+            &[LEASE, ELECTOR_NAMESPACE, ("LABEL_POD_ROLE", "true")],
+            "POD_NAME must be set when LABEL_POD_ROLE is enabled",
+        ),
+    ] {
+        let refused = asked_for(&[], vars).unwrap_err();
+        assert_eq!((refused.message.as_str(), refused.exit_code), (message, 2));
+    }
+}

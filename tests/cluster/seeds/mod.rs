@@ -3,12 +3,18 @@
 
 mod apsc;
 mod journal;
+mod leader_elector;
 mod leader_labeler;
+mod profiles;
 mod stage;
 
 use crate::context::Case;
 
 /// All of them. They play beside each other.
 pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
-    apsc::CASES.iter().chain(leader_labeler::CASES)
+    apsc::CASES
+        .iter()
+        .chain(leader_labeler::CASES)
+        .chain(leader_elector::CASES)
+        .chain(profiles::CASES)
 }
