@@ -15,6 +15,7 @@ mod installation;
 mod names;
 mod read;
 mod rights;
+mod service_mode;
 mod versions;
 
 use crate::args::CheckArgs;

@@ -283,7 +283,8 @@ fn attempts(namespace: &str, pod: &str) -> Vec<Attempt> {
             service_mode,
             ("Service", "led", false),
             points("uid-1"),
-            Refused("points no Service that does not ask for it"),
+            // By this policy and by the one of groups.
+            Refused(""),
         ),
         more(
             of(

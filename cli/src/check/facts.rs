@@ -127,6 +127,10 @@ pub(crate) struct Workloads {
     pub(crate) pods: Vec<CheckedPod>,
     /// Services that follow no group by annotation, and select by the role.
     pub(crate) role_services: Vec<Service>,
+    /// Services that ask for Service mode.
+    pub(crate) asking: Vec<Service>,
+    /// The chart was installed without it.
+    pub(crate) service_mode_off: bool,
     /// Namespace and name of each service account.
     pub(crate) accounts: Read<Vec<Meta>>,
     pub(crate) bindings: Read<Vec<RoleBinding>>,

@@ -121,9 +121,10 @@ pub(crate) mod page {
     pub(crate) const CHECK: &str = "docs/operations.md#check";
     pub(crate) const TEMPLATE: &str = "docs/annotations.md#on-a-pod-template";
     pub(crate) const SERVICE: &str = "docs/annotations.md#on-a-service";
+    pub(crate) const SERVICE_MODE: &str = "docs/service-mode.md#what-it-does";
     pub(crate) const FENCING: &str = "SECURITY.md#what-stops-whom";
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 16] = [
+    pub(crate) const ALL: [&str; 17] = [
         NEEDS,
         INSTALL,
         CERTIFICATES,
@@ -139,6 +140,7 @@ pub(crate) mod page {
         CHECK,
         TEMPLATE,
         SERVICE,
+        SERVICE_MODE,
         FENCING,
     ];
 }

@@ -2,7 +2,7 @@
 
 use crate::check::facts::{CheckedPod, Workloads};
 use crate::check::finding::{Finding, Level, page};
-use crate::check::rights;
+use crate::check::{rights, service_mode};
 use crate::doubts::{Doubt, doubts};
 use crate::group::Group;
 use crate::lease::Lease;
@@ -25,6 +25,7 @@ pub(crate) fn findings(facts: &Workloads, now: Timestamp) -> Vec<Finding> {
     }
     findings.extend(rights::findings(facts));
     findings.extend(missed(facts));
+    findings.extend(service_mode::finding(facts));
     for service in &facts.role_services {
         findings.extend(by_role(service, &facts.pods));
     }

@@ -21,6 +21,8 @@ pub(crate) const FENCING: [&str; 6] = [
 ];
 /// The policy that derives where Services point, and its binding.
 pub(crate) const ROUTING: &str = "route.active-passive.dev";
+/// The policy that is there while Service mode is off.
+pub(crate) const SERVICE_MODE_OFF: &str = "service-mode-off.active-passive.dev";
 /// Label on what the chart installs: the version of the programs.
 pub(crate) const VERSION_LABEL: &str = "app.kubernetes.io/version";
 
@@ -52,7 +54,9 @@ mod tests {
         let argument = format!("{CERTIFICATE_ARGUMENT}{CERTIFICATE}");
         assert!(text.contains(&argument) && text.contains(VERSION_LABEL));
         let fenced = text.matches("kind: ValidatingAdmissionPolicy\n").count();
-        // One more tells of pods that went without the sidecar; it fences nothing.
-        assert_eq!(fenced, FENCING.len() + 1);
+        holds("ValidatingAdmissionPolicy", SERVICE_MODE_OFF);
+        // Two tell of pods that went without the sidecar, and that Service mode is off; they fence
+        // nothing.
+        assert_eq!(fenced, FENCING.len() + 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Reads what a check looks at. A right that is missing is noted, and the rest still read.
 
 use crate::check::facts::{CheckedPod, Installation, Policies, Policy, Read, Trial, Workloads};
-use crate::check::{installation, names};
+use crate::check::{installation, names, service_mode};
 use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::gather::{list, seen};
@@ -326,6 +326,13 @@ pub(crate) async fn workloads(
             .filter(by_role)
             .cloned()
             .collect(),
+        asking: services
+            .iter()
+            .flatten()
+            .filter(|service| service_mode::asks(service))
+            .cloned()
+            .collect(),
+        service_mode_off: is_service_mode_off(installation),
         groups: groups(Seen {
             leases,
             pods: in_group,
@@ -338,6 +345,12 @@ pub(crate) async fn workloads(
         excluded: installation::excluded(&installation.configuration),
         version: version(installation),
     })
+}
+
+/// A policy tells whoever asks for it; there is none where it is on.
+fn is_service_mode_off(installation: &Installation) -> bool {
+    let mut policies = installation.fencing.policies.seen().into_iter().flatten();
+    policies.any(|policy| policy.metadata.name == names::SERVICE_MODE_OFF)
 }
 
 #[derive(Debug, Deserialize)]

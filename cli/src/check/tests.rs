@@ -2,6 +2,7 @@
 
 mod groups;
 mod installation;
+mod service_mode;
 
 use super::facts::{Installation, Read, Trial};
 use super::finding::{Finding, Level};

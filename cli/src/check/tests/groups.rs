@@ -55,6 +55,8 @@ pub(super) fn workloads(all: &[Value]) -> Workloads {
         unseen: Vec::new(),
         pods: of(all, "Pod").unwrap(),
         role_services: by_role,
+        asking: Vec::new(),
+        service_mode_off: false,
         accounts: Read::Seen(accounts.map(meta).collect()),
         bindings: Read::Seen(of(all, "RoleBinding").unwrap()),
         excluded: vec!["kube-system".to_owned()],
