@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::fencing_cast::Who::{self, Admin, One, Outsider, Two};
-use crate::{fencing_stolen as stolen, fencing_trespass as trespass};
+use crate::{fencing_outside as outside, fencing_stolen as stolen, fencing_trespass as trespass};
 
 /// One attempt.
 pub(crate) struct Attempt {
@@ -78,6 +78,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         handover(),
         woken_leader(),
         strange_terms(),
+        outside::taken_out(),
         trespass::rights(),
         trespass::everybody_else(),
         trespass::new_services(),

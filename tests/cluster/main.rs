@@ -17,6 +17,7 @@ mod fencing_attempts;
 mod fencing_cast;
 mod fencing_innocent;
 mod fencing_modes;
+mod fencing_outside;
 mod fencing_stolen;
 mod fencing_trespass;
 mod harness;

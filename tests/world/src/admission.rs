@@ -50,7 +50,8 @@ impl Term {
     }
 }
 
-/// The policies of pods: a group's account writes only its group's, terms only rise, and a pod becomes active by its own token only.
+/// The policies of pods: a group's account writes only its group's, terms only rise, and a pod becomes
+/// active by its own token only. Outside of the group, a pod takes its own role off.
 pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
     let own = after.view.uid == caller_uid;
     let guarded_keys_changed = before.view.role != after.view.role
@@ -63,7 +64,9 @@ pub(super) fn pod_passes(caller_uid: &str, before: &Pod, after: &Pod) -> bool {
     let names_another = !own && before.view.started != after.view.started;
     // A write that leaves the term as it is may find it to be no number.
     let term_passes = before.term == after.term || after.term.as_new() >= before.term.as_old();
-    before.grouped && !activates_another && !names_another && term_passes
+    let strips_itself =
+        own && after.view.role != RoleLabel::Active && before.view.started == after.view.started;
+    (before.grouped || strips_itself) && !activates_another && !names_another && term_passes
 }
 
 /// The policy of the Lease: a pod writes itself in, hands on what it holds, or makes one that nobody

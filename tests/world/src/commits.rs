@@ -109,10 +109,9 @@ impl World {
         let exclusive = self.settings.handover == Handover::Exclusive;
         let host = &self.hosts[id];
         let uid = host.uid();
-        let fenced = self.settings.rules.fencing;
         let labelled = self.api.pod(uid).is_some_and(|pod| {
-            // Outside of the group it may be out of reach, or was seen there too late.
-            let reached = pod.grouped || !fenced && !host.told_to_end;
+            // Outside of the group it may have been seen too late.
+            let reached = pod.grouped || !host.told_to_end;
             pod.view.role == RoleLabel::Active && !pod.by_hand && reached
         });
         // A write that was given up can come at any time after all that can be done against it. The

@@ -162,7 +162,6 @@ impl World {
         let exclusive = self.settings.handover == Handover::Exclusive;
         let stays = pod.is_some_and(|pod| exclusive && pod.view.disrupted);
         let eligible = |pod: &Pod| pod.grouped && host::eligible(&pod.view);
-        let fenced = self.settings.rules.fencing;
         let wrong = if !stays && !pod.is_some_and(eligible) {
             Some(format!(
                 "{uid} leads and is not eligible, though another pod is"
@@ -175,8 +174,8 @@ impl World {
             ))
         } else if let Some(pod) = self.api.pods().find(|pod| match pod.grouped {
             true => !in_order(pod, &uid, term.filter(|_| self.settings.customs.terms)),
-            // Where writes are fenced, nobody of the group may write it; else only itself does.
-            false => !fenced && self.is_active_outside(pod),
+            // Only itself may write it.
+            false => self.is_active_outside(pod),
         }) {
             Some(format!(
                 "{uid} leads term {term:?}, and a pod says {:?}",

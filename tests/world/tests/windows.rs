@@ -45,10 +45,10 @@ fn a_right_that_was_taken_away_holds_an_exclusive_role_up_for_half_a_minute() {
 /// Its app runs on: the role goes as it does in a switchover.
 #[test]
 fn a_leader_that_is_taken_out_of_the_group_hands_the_role_on() {
-    for (name, unlabelled) in [
-        ("outside-exclusive", 1),
-        ("outside-exclusive-fenced", 0),
-        ("outside-seamless", 1),
+    for name in [
+        "outside-exclusive",
+        "outside-exclusive-fenced",
+        "outside-seamless",
     ] {
         check(name, |run| {
             let (at_us, pod) = mark(run, "leave group");
@@ -58,7 +58,7 @@ fn a_leader_that_is_taken_out_of_the_group_hands_the_role_on() {
             let last = run.active.last().map(|(_, pods)| pods.len());
             assert_eq!(last, Some(1), "{name}");
             let written = run.sent_after(at_us, "unlabel self");
-            assert!(written >= unlabelled, "{name}: its own label stays on");
+            assert!(written >= 1, "{name}: its own label stays on");
         });
     }
 }
