@@ -18,7 +18,7 @@ demo: .cargo
 	@$(RUN) demo
 
 # Format, lints, unit and simulated tests, and the tests on a real cluster. ONLY=name runs what
-# matches, SKIP_CLUSTER=1 leaves the real cluster out.
+# matches, SKIP_CLUSTER=1 leaves the real cluster out, KUBE_VERSION=1.33 takes that Kubernetes.
 test: .cargo
 	@$(RUN) verify
 

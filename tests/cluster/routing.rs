@@ -109,7 +109,7 @@ async fn each_rule(context: &Context<'_>) -> Result<()> {
 async fn under_each_rule(context: &Context<'_>) -> Result<()> {
     let mut scene = open(context).await?;
     let developer = developer(context).await?;
-    for rule in RULES {
+    for rule in known(context, &RULES).await? {
         let value = format!("routing.rule={rule}");
         scene::install_chart(context.cluster.kube(), &[&value]).await?;
         in_force(context, rule).await?;
@@ -140,6 +140,20 @@ async fn under_each_rule(context: &Context<'_>) -> Result<()> {
         points_at(&mut scene, "web", &active.uid, ROUTED_MS).await?;
     }
     Ok(())
+}
+
+/// Of these values of `routing.rule` those that this API server can go by: it derives nothing by
+/// policies before 1.36.
+pub(crate) async fn known(
+    context: &Context<'_>,
+    rules: &[&'static str],
+) -> Result<Vec<&'static str>> {
+    let group = "--api-group=admissionregistration.k8s.io";
+    let kinds = ["api-resources", group, "--output=name"];
+    let kinds = context.kubectl(&kinds).await?;
+    let policies = kinds.contains("mutatingadmissionpolicies");
+    let known = rules.iter().copied();
+    Ok(known.filter(|rule| policies || *rule != "Policy").collect())
 }
 
 /// Waits until the API server goes by this rule: seen by what becomes of a new annotated Service.

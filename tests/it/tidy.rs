@@ -38,7 +38,8 @@ fn sources() -> Vec<Source> {
             let entry = entry.expect("a folder of the project can be read");
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
-            if path.is_symlink() || matches!(&*name, ".git" | "target" | "Cargo.lock" | "go.sum") {
+            let locks = name == "Cargo.lock" || name.ends_with(".sum");
+            if path.is_symlink() || locks || matches!(&*name, ".git" | "target") {
                 continue;
             }
             if path.is_dir() {

@@ -16,6 +16,10 @@ use crate::{progress, project_root};
 const BUILD_DEADLINE_MS: u64 = 30 * 60 * 1000;
 const VERSION_DEADLINE_MS: u64 = 20_000;
 
+/// Minor version of Kubernetes to test on, such as `1.33`, where it is not the one in go.mod: one that
+/// a `go-<version>.mod` beside it pins.
+const KUBE_VERSION: &str = "KUBE_VERSION";
+
 /// Programs that come from one Go module.
 struct Module {
     /// Folder in `tests/kubernetes`, and first part of the folder in the cache.
@@ -129,9 +133,15 @@ impl Binaries {
     async fn of(modules: impl IntoIterator<Item = &Module>) -> Result<Self> {
         let mut folders = Vec::new();
         for module in modules {
-            folders.push(match found(module).await {
+            let pin = Pin::of(module)?;
+            let found = if pin.asked_for {
+                None
+            } else {
+                found(module).await
+            };
+            folders.push(match found {
                 Some(folder) => folder,
-                None => cached(module).await?,
+                None => cached(module, &pin).await?,
             });
         }
         Ok(Self { folders })
@@ -196,12 +206,10 @@ fn version(printed: &str) -> Option<(u64, u64)> {
 }
 
 /// The module's folder in the cache, complete.
-async fn cached(module: &Module) -> Result<PathBuf> {
-    let source = project_root().join("tests/kubernetes").join(module.name);
-    let version = pinned_version(module, &source)?;
+async fn cached(module: &Module, pin: &Pin) -> Result<PathBuf> {
     let folder = cache()?
         .join("bin")
-        .join(format!("{}-{version}", module.name));
+        .join(format!("{}-{}", module.name, pin.version));
     if module
         .programs
         .iter()
@@ -221,7 +229,7 @@ async fn cached(module: &Module) -> Result<PathBuf> {
     for (program, package) in module.programs {
         let target = folder.join(program);
         if !target.is_file() {
-            build(&source, &version, package, &target).await?;
+            build(pin, package, &target).await?;
         }
     }
     Ok(folder)
@@ -240,20 +248,16 @@ async fn lock(path: PathBuf) -> Result<Flock<File>> {
         .doing(|| action)
 }
 
-async fn build(source: &Path, version: &str, package: &str, target: &Path) -> Result<()> {
+async fn build(pin: &Pin, package: &str, target: &Path) -> Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let step = progress::step(format!("building {name} {version}, once"));
+    let step = progress::step(format!("building {name} {}, once", pin.version));
     let partial = Partial(target.with_extension("partial"));
     let mut go = Command::new("go");
-    go.current_dir(source)
+    go.current_dir(&pin.folder)
         .env("CGO_ENABLED", "0")
-        .args([
-            "build",
-            "-mod=readonly",
-            "-trimpath",
-            "-ldflags",
-            &linker_flags(version),
-        ])
+        .args(["build", "-mod=readonly", "-trimpath"])
+        .arg(format!("-modfile={}", pin.file))
+        .args(["-ldflags", &linker_flags(&pin.version)])
         .arg("-o")
         .arg(&partial.0)
         .arg(package);
@@ -285,20 +289,56 @@ fn linker_flags(version: &str) -> String {
     )
 }
 
-/// What go.mod requires.
-fn pinned_version(module: &Module, source: &Path) -> Result<String> {
-    let path = source.join("go.mod");
-    let action = || format!("find the version of {} in {}", module.path, path.display());
-    let text = fs::read_to_string(&path).doing(action)?;
-    let pinned = text.lines().find_map(|line| {
-        let line = line
-            .trim()
-            .strip_prefix("require ")
-            .unwrap_or_else(|| line.trim());
-        let version = line.strip_prefix(module.path)?.strip_prefix(' ')?;
-        version.split(' ').next().map(str::to_string)
-    });
-    pinned.ok_or_else(|| Error::new(action(), "no line requires it"))
+/// Where the version of a module is written down.
+struct Pin {
+    /// Folder in `tests/kubernetes`.
+    folder: PathBuf,
+    /// Name of the file in it that Go reads in place of go.mod.
+    file: String,
+    /// The version it requires, such as `v1.36.3`.
+    version: String,
+    /// Whether it was asked for, so that no other version serves.
+    asked_for: bool,
+}
+
+impl Pin {
+    fn of(module: &Module) -> Result<Self> {
+        let asked = env::var(KUBE_VERSION).ok();
+        let asked = asked.filter(|asked| module.name == "kubernetes" && !asked.is_empty());
+        Self::read(module, asked.as_deref())
+    }
+
+    /// What go.mod requires, or the file of the minor version that is asked for.
+    fn read(module: &Module, asked: Option<&str>) -> Result<Self> {
+        let folder = project_root().join("tests/kubernetes").join(module.name);
+        let pinned = |file: &str| {
+            let path = folder.join(file);
+            let action = || format!("find the version of {} in {}", module.path, path.display());
+            let text = fs::read_to_string(&path).doing(action)?;
+            let version = text.lines().find_map(|line| {
+                let line = line.trim();
+                let line = line.strip_prefix("require ").unwrap_or(line);
+                let version = line.strip_prefix(module.path)?.strip_prefix(' ')?;
+                version.split(' ').next().map(str::to_string)
+            });
+            version.ok_or_else(|| Error::new(action(), "no line requires it"))
+        };
+        let (mut file, mut version) = ("go.mod".to_string(), pinned("go.mod")?);
+        if let Some(asked) = asked.filter(|asked| !version.starts_with(&format!("v{asked}."))) {
+            file = format!("go-{asked}.mod");
+            version = pinned(&file).map_err(|error| {
+                error.cure(format!(
+                    "leave {KUBE_VERSION} out, or set it to a minor version with such a file"
+                ))
+            })?;
+        }
+        Ok(Self {
+            folder,
+            file,
+            version,
+            asked_for: asked.is_some(),
+        })
+    }
 }
 
 /// The project's folder for what is built once a machine.
@@ -343,12 +383,32 @@ mod tests {
     #[test]
     fn every_module_is_pinned() {
         for module in &MODULES {
-            let source = project_root().join("tests/kubernetes").join(module.name);
+            let pin = Pin::read(module, None).unwrap();
             assert!(
-                pinned_version(module, &source).unwrap().starts_with('v'),
+                pin.version.starts_with('v') && !pin.asked_for,
                 "{}",
-                module.name
+                pin.version
             );
         }
+    }
+
+    #[test]
+    fn a_version_that_is_asked_for_is_the_one_that_runs() {
+        for (asked, file, begins) in [
+            ("1.36", "go.mod", "v1.36."),
+            ("1.33", "go-1.33.mod", "v1.33."),
+        ] {
+            let pin = Pin::read(&MODULES[0], Some(asked)).unwrap();
+            assert!(
+                pin.asked_for && pin.version.starts_with(begins),
+                "{}",
+                pin.version
+            );
+            assert_eq!(pin.file, file);
+        }
+        let Err(error) = Pin::read(&MODULES[0], Some("1.12")) else {
+            panic!("there is no file for 1.12");
+        };
+        assert!(error.to_string().contains("KUBE_VERSION"), "{error}");
     }
 }
