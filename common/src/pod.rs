@@ -94,6 +94,11 @@ impl Pod {
             .unwrap_or_default()
     }
 
+    /// Names of its containers, in their order.
+    pub fn containers(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.spec.containers.iter().map(|it| it.name.as_str())
+    }
+
     /// Its grace period, seconds.
     pub fn grace_s(&self) -> u64 {
         let grace_s = self.spec.termination_grace_period_seconds;

@@ -15,11 +15,15 @@ use crate::routing;
 use crate::sight::PodSight;
 use common::pod::Pod;
 use common::service::Service;
-use election::{Action, Failure, LeaseWrite, Outcome, PodView, PodWrite, ServiceWrite};
+use election::{
+    Action, Failure, LeaseWrite, Outcome, PodRole, PodView, PodWrite, RoleLabel, ServiceView,
+    ServiceWrite,
+};
 use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -32,6 +36,8 @@ pub(crate) struct Api {
     refusals: Arc<Refusals>,
     ways: Arc<PodWays>,
     doubt: Arc<Doubt>,
+    /// The role that was last written, where no label shows it.
+    unshown: Arc<AtomicBool>,
 }
 
 /// How a request ended.
@@ -88,6 +94,7 @@ impl Api {
             refusals,
             ways: Arc::default(),
             doubt,
+            unshown: Arc::default(),
         }
     }
 
@@ -184,25 +191,51 @@ impl Api {
     /// The own pod, if the API server shows it.
     pub(crate) async fn read_own_pod(&self, name: &str) -> Option<PodView> {
         let pod = self.get_pod(name).await.ok()?;
-        pods::view(&pod, &self.config).ok()
+        self.view(&pod).ok()
+    }
+
+    fn view(&self, pod: &Pod) -> Result<PodView, Unreadable> {
+        let mut view = pods::view(pod, &self.config)?;
+        if !self.config.shows_role {
+            view.role = match self.unshown.load(Ordering::Relaxed) {
+                true => RoleLabel::Active,
+                false => RoleLabel::Passive,
+            };
+        }
+        Ok(view)
     }
 
     async fn write_pod(&self, write: &PodWrite) -> Result<Answer, Failed> {
         if self.config.sight.pods == PodSight::Imagined {
             return Ok(Outcome::Pod(pods::imagined_after(write, &self.config)).into());
         }
+        if let Some((role, _)) = write.role.filter(|_| !self.config.shows_role) {
+            self.unshown
+                .store(role == PodRole::Active, Ordering::Relaxed);
+            if !write.own_label {
+                return self.pod_outcome(&self.get_pod(&write.name).await?);
+            }
+        }
         let reply = self.ways.write(self, write).await?;
         self.pod_outcome(&read(&reply)?)
     }
 
     fn pod_outcome(&self, pod: &Pod) -> Result<Answer, Failed> {
-        let view = pods::view(pod, &self.config).map_err(Failed::Unreadable)?;
+        let view = self.view(pod).map_err(Failed::Unreadable)?;
         let outcome = if self.config.members.has(&pod.metadata) {
             Outcome::Pod
         } else {
             Outcome::PodLeft
         };
         Ok(outcome(view).into())
+    }
+
+    /// The Service that is pointed by its selector, if the API server shows it.
+    pub(crate) async fn read_routed(&self, name: &str) -> Option<ServiceView> {
+        match self.read_service(name).await.ok()?.outcome {
+            Outcome::Service(view) => view,
+            _ => None,
+        }
     }
 
     async fn read_service(&self, name: &str) -> Result<Answer, Failed> {
@@ -212,8 +245,15 @@ impl Api {
     }
 
     async fn write_service(&self, write: &ServiceWrite) -> Result<Answer, Failed> {
+        let patch = match &self.config.route {
+            Some(route) if write.active.is_none() => {
+                return Ok(Outcome::Service(Some(route.left(write))).into());
+            }
+            Some(route) => route.patch(write),
+            None => routing::patch(write),
+        };
         let path = self.service_path(&write.name);
-        let body = Some((MERGE_PATCH, &routing::patch(write)));
+        let body = Some((MERGE_PATCH, &patch));
         let reply = self
             .send("write_service", Method::PATCH, &path, body)
             .await?;
@@ -222,6 +262,10 @@ impl Api {
 
     fn service_outcome(&self, reply: &Reply) -> Result<Answer, Failed> {
         let service: Service = read(reply)?;
+        if let Some(route) = &self.config.route {
+            let view = route.view(&service, &self.config.params.identity.uid);
+            return Ok(Outcome::Service(Some(view.map_err(Failed::Unreadable)?)).into());
+        }
         let ours = service.group() == Some(self.config.group.as_str());
         let view = ours
             .then(|| routing::view(&service))

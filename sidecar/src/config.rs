@@ -13,6 +13,7 @@ use crate::lease::{Fence, LeaseForm};
 use crate::members::{Mark, Members};
 use crate::notify::NotifyUrl;
 use crate::role_files::RoleFiles;
+use crate::selector_route::SelectorRoute;
 use crate::sight::Sight;
 
 /// Duration of a Lease that was freed, as electors on client-go write it, seconds.
@@ -47,6 +48,10 @@ pub struct Config {
     pub members: Members,
     /// By which label a pod says that its sidecar has started.
     pub mark: Mark,
+    /// Whether pods carry the role as a label.
+    pub shows_role: bool,
+    /// The Service that is pointed at the leader by its selector alone.
+    pub route: Option<SelectorRoute>,
     /// How the Lease and the pods are seen.
     pub sight: Sight,
     /// Whether it may do without its port, if that is taken.
@@ -105,6 +110,8 @@ impl Config {
             },
             members: Members::of_group(&group),
             mark: Mark::Uid,
+            shows_role: true,
+            route: None,
             sight: Sight::default(),
             port_is_spare: false,
             lingers: false,

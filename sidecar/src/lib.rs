@@ -46,6 +46,7 @@ mod rights;
 mod role_file;
 mod role_files;
 mod routing;
+mod selector_route;
 mod serve;
 mod sight;
 mod story;
@@ -62,6 +63,7 @@ pub use notify::NotifyUrl;
 pub use probe::{ProbeError, livez};
 pub use role_file::RoleFileError;
 pub use role_files::RoleFiles;
+pub use selector_route::SelectorRoute;
 pub use serve::ListenError;
 pub use sight::{LeaseSight, PodSight, ServiceSight, Sight};
 

@@ -57,7 +57,7 @@ pub(crate) fn changes(write: &PodWrite, config: &Config) -> Value {
     let names = &config.role_label;
     let mut labels = Map::new();
     let mut annotations = Map::new();
-    if let Some((role, term)) = write.role {
+    if let Some((role, term)) = write.role.filter(|_| config.shows_role) {
         let value = match role {
             PodRole::Active => Some(&names.active),
             PodRole::Passive => names.passive.as_ref(),

@@ -116,3 +116,35 @@ impl OwnPodPoll {
         }
     }
 }
+
+/// Reads the Service that is pointed by its selector, every retry period.
+pub(crate) struct RoutePoll {
+    pub(crate) api: Api,
+    pub(crate) news: mpsc::Sender<News>,
+}
+
+impl RoutePoll {
+    /// Runs until nobody listens to the news.
+    pub(crate) async fn run(self) {
+        let params = &self.api.config.params;
+        let every = Duration::from_millis(params.retry_period_ms);
+        let limit = Duration::from_millis(params.attempt_ms_max());
+        let Some(route) = self.api.config.route.clone() else {
+            return;
+        };
+        loop {
+            let read = self.api.read_routed(&route.service);
+            if let Ok(service) = timeout(limit, read).await {
+                let services = service.into_iter().collect();
+                let news = News::Input(Input::ServicesListed(services));
+                if self.news.send(news).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = sleep(every) => {}
+                () = self.news.closed() => return,
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::contact::Contact;
 use crate::metrics::Metrics;
 use crate::pods;
-use crate::poll::{LeasePoll, OwnPodPoll};
+use crate::poll::{LeasePoll, OwnPodPoll, RoutePoll};
 use crate::watch::Watch;
 use crate::watched::{GroupPods, GroupServices, News, TheLease};
 use election::Input;
@@ -84,6 +84,8 @@ pub enum ServiceSight {
     /// By a watch.
     #[default]
     Watched,
+    /// The one that is pointed by its selector, by reading it every retry period.
+    Polled,
     /// There are none.
     None,
 }
@@ -207,7 +209,7 @@ impl Followed {
             PodSight::Listed => drop(tokio::spawn(group_pods.list_every(every_ms))),
             PodSight::OwnRead | PodSight::OwnPatched => {
                 let poll = OwnPodPoll {
-                    api: self.api,
+                    api: self.api.clone(),
                     news: sender.clone(),
                 };
                 tokio::spawn(poll.run());
@@ -221,6 +223,10 @@ impl Followed {
             ServiceSight::Watched => {
                 let services = Watch::new(client, self.services, metrics, contact, sender);
                 tokio::spawn(services.run());
+            }
+            ServiceSight::Polled => {
+                let (api, news) = (self.api, sender);
+                tokio::spawn(RoutePoll { api, news }.run());
             }
             ServiceSight::None => {
                 // The channel is new, and has room.

@@ -45,5 +45,8 @@ pub(super) fn read(
         rights: &[],
         port: None,
         files: None,
+        container: None,
+        route: None,
+        shows_role: true,
     })
 }

@@ -5,7 +5,7 @@ use crate::config::{Config, FREE_S};
 use crate::lease::{Fence, LeaseForm};
 use crate::members::Members;
 use crate::role_files::RoleFiles;
-use crate::sight::{self, PodSight, Sight};
+use crate::sight::{self, PodSight, ServiceSight, Sight};
 use common::contract::{default, env};
 use common::duration::format_ms;
 use common::ids::DNS_LABEL_CHARS_MAX;
@@ -43,11 +43,23 @@ pub async fn begin(
     let mut pod = own_pod::read(asked, sight.pods, client).await?;
     let mut config = settings(asked, &pod, lookup)?;
     config.sight = sight;
-    while asked.waits_for_ready && !pod.is_ready(&config.containers) {
+    if asked.route.is_some() {
+        config.sight.services = ServiceSight::Polled;
+    }
+    // Who shows by a label that it takes part shows it once it can.
+    let enrols_late = matches!(asked.peers, Peers::Having(_));
+    if !enrols_late {
+        own_pod::enrol(asked, &pod, client).await?;
+    }
+    // A pod with no other container has nothing to wait for.
+    let waits = asked.waits_for_ready && (asked.container.is_none() || pod.containers().len() > 1);
+    while waits && !pod.is_ready(&config.containers) {
         sleep(Duration::from_millis(READY_EVERY_MS)).await;
         pod = own_pod::read(asked, sight.pods, client).await?;
     }
-    own_pod::enrol(asked, &pod, client).await?;
+    if enrols_late {
+        own_pod::enrol(asked, &pod, client).await?;
+    }
     Ok(config)
 }
 
@@ -97,6 +109,8 @@ pub(super) fn settings(
         .saturating_sub(default::DRAIN_RESERVE_MS);
     let (names, times) = (&asked.role_label, &asked.times);
     let passive = names.passive.as_deref().unwrap_or_default();
+    let first = || pod.containers().next().map(str::to_owned);
+    let container = asked.container.clone().flatten().or_else(first);
     let read = Config::read(|name| {
         let value = match name {
             env::GROUP => group(&lease),
@@ -106,6 +120,7 @@ pub(super) fn settings(
             env::ROLE_LABEL => names.key.clone(),
             env::ACTIVE_VALUE => names.active.clone(),
             env::PASSIVE_VALUE => passive.to_owned(),
+            env::CONTAINERS if asked.container.is_some() => container.clone()?,
             env::PORT => {
                 let usual = seed.port.map(|port| port.to_string());
                 return asked.port.clone().or(usual).or_else(|| lookup(name));
@@ -124,15 +139,10 @@ pub(super) fn settings(
         giving: seed.giving,
         terms: false,
     };
-    config.members = match &asked.peers {
-        Peers::SameLabels(keys) => {
-            let value = |key| (key, meta.label(key).unwrap_or_default());
-            Members::labelled(keys.map(value))
-        }
-        Peers::Having(key) => Members::having(key),
-        Peers::Own | Peers::Unknown => Members::labelled([]),
-    };
+    config.members = members(asked, pod);
     config.mark = asked.mark.clone();
+    config.shows_role = asked.shows_role;
+    config.route = asked.route.clone();
     config.lingers = asked.lingers;
     config.role_files = asked.files.as_ref().map(|files| role_files(files, names));
     config.lease = LeaseForm {
@@ -143,6 +153,19 @@ pub(super) fn settings(
     config.port_is_spare = true;
     config.routes = seed.routes;
     Ok(config)
+}
+
+/// Which pods belong to the group.
+fn members(asked: &Asked, pod: &Pod) -> Members {
+    let meta = &pod.metadata;
+    match &asked.peers {
+        Peers::SameLabels(keys) => {
+            let value = |key| (key, meta.label(key).unwrap_or_default());
+            Members::labelled(keys.map(value))
+        }
+        Peers::Having(key) => Members::having(key),
+        Peers::Own | Peers::Unknown => Members::labelled([]),
+    }
 }
 
 /// The files that say the role, named as its label's values.

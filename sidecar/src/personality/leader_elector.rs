@@ -63,6 +63,9 @@ pub(super) fn read(
         rights: &[],
         port: text(HEALTH_PORT),
         files: Some((files, host)),
+        container: None,
+        route: None,
+        shows_role: true,
     })
 }
 

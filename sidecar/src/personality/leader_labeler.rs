@@ -107,6 +107,9 @@ pub(super) fn read(
         rights: if is_new { &RIGHTS } else { &[] },
         port: None,
         files: None,
+        container: None,
+        route: None,
+        shows_role: true,
     })
 }
 

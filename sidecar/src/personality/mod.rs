@@ -11,10 +11,12 @@ mod flags;
 mod leader_elector;
 mod leader_labeler;
 mod own_pod;
+mod service_leader_election;
 
 pub use begin::begin;
 
 use crate::members::Mark;
+use crate::selector_route::SelectorRoute;
 use common::contract::env;
 use common::role::RoleLabelNames;
 use common::seeds::{self, SEEDS, Seed};
@@ -50,6 +52,12 @@ pub struct Asked {
     pub(crate) port: Option<String>,
     /// Files that say the role, and what is in them.
     pub(crate) files: Option<(Files, String)>,
+    /// The container whose readiness counts, or the first one; `None`: all of them.
+    pub(crate) container: Option<Option<String>>,
+    /// The Service that is pointed at the leader by its selector.
+    pub(crate) route: Option<SelectorRoute>,
+    /// Whether pods carry the role as a label.
+    pub(crate) shows_role: bool,
 }
 
 /// Files that say the role.
@@ -119,6 +127,9 @@ pub fn asked(
     let Some(seed) = seed else { return Ok(None) };
     let asked = match seed {
         seed if *seed == seeds::APSC => apsc::read(arguments, lookup)?,
+        seed if *seed == seeds::SERVICE_LEADER_ELECTION => {
+            service_leader_election::read(arguments, lookup)?
+        }
         seed if *seed == seeds::LEADER_ELECTOR => leader_elector::read(arguments, lookup)?,
         seed if [seeds::LEADER_LABELER, seeds::LEADER_LABELER_V0_3].contains(seed) => {
             leader_labeler::read(seed, arguments, lookup)?
@@ -131,7 +142,9 @@ pub fn asked(
 /// The system whose settings these are beyond doubt.
 fn recognised(arguments: &[&str], given: &dyn Fn(&str) -> bool) -> Option<&'static Seed> {
     if !arguments.is_empty() {
-        return leader_labeler::is_meant(arguments);
+        let by_service = service_leader_election::is_meant(arguments);
+        let by_service = by_service.then_some(&seeds::SERVICE_LEADER_ELECTION);
+        return leader_labeler::is_meant(arguments).or(by_service);
     }
     if leader_elector::is_meant(given) {
         return Some(&seeds::LEADER_ELECTOR);

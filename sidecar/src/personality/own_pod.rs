@@ -54,7 +54,7 @@ pub(super) async fn enrol(asked: &Asked, pod: &Pod, client: &Client) -> Result<(
         Peers::Own => false,
     };
     let mut labels = Map::new();
-    if !keeps {
+    if !keeps && asked.shows_role {
         labels.insert(role_key.clone(), json!(asked.role_label.passive));
     }
     if let Some((key, value)) = asked.mark.label(&pod.metadata.uid) {

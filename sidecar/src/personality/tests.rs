@@ -255,3 +255,41 @@ fn leader_elector_says_what_is_missing_in_its_own_words() {
         assert_eq!((refused.message.as_str(), refused.exit_code), (message, 2));
     }
 }
+
+#[test]
+fn service_leader_election_is_known_by_its_flags() {
+    let vars = [POD, NAMESPACE];
+    let asked = labeler(
+        &["-lease-name=lockname", "-service-name=servicename"],
+        &vars,
+    );
+    assert_eq!(asked.seed.name, "service-leader-election");
+    let pod = json!({
+        "metadata": {"name": "apsc-test-1", "uid": "u-1", "resourceVersion": "7"},
+        "spec": {"containers": [{"name": "app"}, {"name": "sidecar"}]},
+    });
+    let pod: Pod = serde_json::from_value(pod).unwrap();
+    let config = settings(&asked, &pod, |_| None).unwrap();
+    assert_eq!(
+        (config.lease.name.as_str(), config.port),
+        ("lockname", 28_086)
+    );
+    assert!(config.containers.count("app") && !config.containers.count("sidecar"));
+    let route = config.route.unwrap();
+    assert_eq!(route.service, "servicename");
+    let own = (
+        "service-leader-election".to_owned(),
+        "apsc-test-1".to_owned(),
+    );
+    assert_eq!((route.key, route.value), own.clone());
+    assert_eq!(config.mark, Mark::Label(own.0, own.1));
+    let apart = labeler(&["-patch-service=false", "-web.port=9000"], &vars);
+    let config = settings(&apart, &pod, |_| None).unwrap();
+    assert_eq!(
+        (config.lease.name.as_str(), config.port),
+        ("service-leader-election", 9000)
+    );
+    assert_eq!(config.route, None);
+    let refused = asked_for(&["-service-name=a"], &[NAMESPACE]).unwrap_err();
+    assert_eq!(refused.exit_code, 1);
+}

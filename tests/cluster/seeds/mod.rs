@@ -2,10 +2,12 @@
 //! their users rely on. A file a system.
 
 mod apsc;
+mod http;
 mod journal;
 mod leader_elector;
 mod leader_labeler;
 mod profiles;
+mod service_leader_election;
 mod stage;
 
 use crate::context::Case;
@@ -17,4 +19,6 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(leader_labeler::CASES)
         .chain(leader_elector::CASES)
         .chain(profiles::CASES)
+        .chain(service_leader_election::CASES)
+        .chain(http::CASES)
 }

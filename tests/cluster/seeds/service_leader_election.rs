@@ -1,0 +1,246 @@
+//! maksim-paskal/service-leader-election.
+
+use anyhow::{Context as _, Result, ensure};
+use http::Request;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::journal::{Entries, Kind};
+use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, text, with_our_image};
+use crate::context::{Case, Context, eventually};
+
+const MANIFEST: &str = include_str!("service_leader_election.yaml");
+const IMAGE: &str = "paskalmaksim/service-leader-election:latest";
+const KEY: &str = "service-leader-election";
+const SERVICE: &str = "servicename";
+const LEASE: &str = "lockname";
+const PORT: u16 = 28_086;
+/// How soon after a deletion the Service selects another pod, milliseconds.
+const MOVED_MS: u64 = 10_000;
+/// How soon an answer follows what is, milliseconds.
+const ANSWERED_MS: u64 = 8_000;
+/// Longest value of a label.
+const LABEL_CHARS_MAX: usize = 63;
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "seeds: service_leader_election_1_each_pod_carries_its_name_first",
+        run: |context| Box::pin(own_name(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_2_selector_leads_to_the_leader",
+        run: |context| Box::pin(selector(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_3_ready_on_the_leader_only",
+        run: |context| Box::pin(ready(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_4_healthz_follows_the_container",
+        run: |context| Box::pin(healthz(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_5_debug_is_the_hostname",
+        run: |context| Box::pin(debug(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_6_selector_moves_with_the_leader",
+        run: |context| Box::pin(moves(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_7_other_keys_stay",
+        run: |context| Box::pin(other_keys(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_8_long_pod_names",
+        run: |context| Box::pin(long_names(context)),
+    },
+];
+
+/// The README's manifest: two pods, the first of which the Service selects.
+async fn settled<'a>(context: &'a Context<'a>) -> Result<(Stage<'a>, [String; 2])> {
+    settles(context, &with_our_image(MANIFEST, IMAGE)?).await
+}
+
+async fn settles<'a>(context: &'a Context<'a>, manifest: &str) -> Result<(Stage<'a>, [String; 2])> {
+    let mut stage = Stage::open(context, manifest).await?;
+    let pods = stage
+        .until("the Service selects the holder", SETTLED_MS, |entries| {
+            let pods = ready_pods(entries, 2)?;
+            let leader = selected(entries)?;
+            let leases = entries.now(Kind::Lease);
+            let other = pods.iter().find(|pod| **pod != leader)?;
+            let agreed = holder(leases.get(LEASE)?) == leader;
+            agreed.then(|| [leader.clone(), (*other).to_owned()])
+        })
+        .await?;
+    Ok((stage, pods))
+}
+
+fn key_of(service: &Value) -> Option<&str> {
+    service.pointer("/spec/selector")?.get(KEY)?.as_str()
+}
+
+/// The pod that the Service selects by its key.
+fn selected(entries: &Entries) -> Option<String> {
+    let services = entries.now(Kind::Service);
+    let value = key_of(services.get(SERVICE)?)?;
+    let pods = entries.now(Kind::Pod);
+    let mut carries = pods
+        .iter()
+        .filter(|(_, pod)| label(pod, KEY) == Some(value));
+    carries.next().map(|(name, _)| (*name).to_owned())
+}
+
+/// What a pod answers; `Err`: that of an answer that is no success.
+async fn get(context: &Context<'_>, pod: &str, path: &str) -> std::result::Result<String, String> {
+    let namespace = &context.namespace;
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{PORT}/proxy{path}");
+    let request = Request::get(path).body(Vec::new());
+    let request = request.map_err(|error| error.to_string())?;
+    // kubectl keeps the answer of a server that is not available to itself.
+    let answer = context.cluster.client().request_text(request).await;
+    answer.map_err(|error| format!("{error:?}"))
+}
+
+async fn own_name(context: &Context<'_>) -> Result<()> {
+    let (stage, _) = settled(context).await?;
+    let entries = stage.journal.entries();
+    let first = entries.iter().find(|entry| entry.kind == Kind::Lease);
+    let elected = first.context("there is no Lease")?.version;
+    let labelled = |name: &str| {
+        let own = |pod: &Value| label(pod, KEY) == Some(name);
+        let entry = entries.first((Kind::Pod, name), 0, own);
+        entry.map(|entry| entry.version)
+    };
+    for (name, pod) in entries.now(Kind::Pod) {
+        let version = labelled(name).with_context(|| format!("{name} carries {pod}"))?;
+        let takes_part = entries.first((Kind::Lease, LEASE), 0, |lease| holder(lease) == name);
+        let before = takes_part.is_none_or(|entry| version < entry.version);
+        ensure!(
+            before,
+            "{name} was labelled at {version}, and elected at {elected}"
+        );
+    }
+    Ok(())
+}
+
+async fn selector(context: &Context<'_>) -> Result<()> {
+    let (_stage, [leader, _]) = settled(context).await?;
+    eventually(
+        "the Service leads to the leader alone",
+        ANSWERED_MS,
+        async || {
+            let slices = context
+                .kubectl(&["get", "endpointslices", "-o", "json"])
+                .await?;
+            let slices: Value = serde_json::from_str(&slices)?;
+            let slices = slices["items"].as_array().into_iter().flatten();
+            let all = slices
+                .flat_map(|slice| slice["endpoints"].as_array())
+                .flatten();
+            let names: Vec<_> = all.filter_map(|it| text(it, "/targetRef/name")).collect();
+            let right = names == [leader.as_str()];
+            Ok(if right {
+                Ok(())
+            } else {
+                Err(format!("{names:?}"))
+            })
+        },
+    )
+    .await
+}
+
+async fn ready(context: &Context<'_>) -> Result<()> {
+    let (_stage, [leader, other]) = settled(context).await?;
+    let answer = get(context, &leader, "/ready").await;
+    ensure!(answer.as_deref() == Ok("is master"), "{answer:?}");
+    let answer = get(context, &other, "/ready").await;
+    ensure!(
+        answer
+            .as_ref()
+            .is_err_and(|it| it.contains("wait for master")),
+        "{answer:?}"
+    );
+    Ok(())
+}
+
+async fn healthz(context: &Context<'_>) -> Result<()> {
+    let (stage, [leader, _]) = settled(context).await?;
+    let says = async |text: &str| {
+        eventually("/healthz follows", ANSWERED_MS, async || {
+            let found = format!("{:?}", get(context, &leader, "/healthz").await);
+            Ok(if found.contains(text) {
+                Ok(())
+            } else {
+                Err(found)
+            })
+        })
+        .await
+    };
+    says("live").await?;
+    let uid = stage.uid(&leader)?;
+    context.cluster.signal(&uid, "app", Signal::SIGSTOP).await?;
+    let unready = says("primary container is not ready").await;
+    context.cluster.signal(&uid, "app", Signal::SIGCONT).await?;
+    unready
+}
+
+async fn debug(context: &Context<'_>) -> Result<()> {
+    let (_stage, pods) = settled(context).await?;
+    for pod in &pods {
+        let answer = get(context, pod, "/debug").await;
+        ensure!(answer.as_deref() == Ok(pod), "{pod}: {answer:?}");
+    }
+    Ok(())
+}
+
+async fn moves(context: &Context<'_>) -> Result<()> {
+    let (mut stage, [leader, _]) = settled(context).await?;
+    stage.delete(&leader).await?;
+    let moved = |entries: &Entries| selected(entries).filter(|now| *now != leader);
+    let next = stage.until("the selector moves", MOVED_MS, moved).await?;
+    let answer = get(context, &next, "/ready").await;
+    ensure!(answer.as_deref() == Ok("is master"), "{answer:?}");
+    Ok(())
+}
+
+async fn other_keys(context: &Context<'_>) -> Result<()> {
+    let (mut stage, [leader, _]) = settled(context).await?;
+    stage.delete(&leader).await?;
+    let moved = |entries: &Entries| selected(entries).filter(|now| *now != leader);
+    stage.until("the selector moves", MOVED_MS, moved).await?;
+    let entries = stage.journal.entries();
+    let services = entries.iter().filter(|entry| entry.name == SERVICE);
+    for service in services.filter_map(|entry| entry.object.as_ref()) {
+        let selector = &service["spec"]["selector"];
+        let kept = selector["app"] == "app" && selector["tier"] == "front";
+        ensure!(kept, "{selector}");
+    }
+    Ok(())
+}
+
+/// Pods of a Deployment never have such names: two pods of their own do.
+fn with_long_names() -> Result<String> {
+    let manifest = with_our_image(MANIFEST, IMAGE)?;
+    let (others, deployment) = manifest.rsplit_once("---\n").context("no Deployment")?;
+    let deployment: Value = serde_saphyr::from_str(deployment)?;
+    let template = &deployment["spec"]["template"];
+    let pods = ["one", "two"].map(|end| {
+        let name =
+            format!("app-with-a-name-that-is-too-long-for-it-to-be-the-value-of-a-label-{end}");
+        let metadata = json!({"name": name, "labels": template["metadata"]["labels"]});
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+    });
+    Ok(format!("{others}---\n{}\n---\n{}\n", pods[0], pods[1]))
+}
+
+async fn long_names(context: &Context<'_>) -> Result<()> {
+    let (stage, [leader, _]) = settles(context, &with_long_names()?).await?;
+    ensure!(leader.len() > LABEL_CHARS_MAX, "{leader} is no long name");
+    let entries = stage.journal.entries();
+    let services = entries.now(Kind::Service);
+    let value = key_of(services[SERVICE]).context("no key")?;
+    ensure!(value.len() <= LABEL_CHARS_MAX, "{value}");
+    Ok(())
+}
