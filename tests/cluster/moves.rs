@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::DeleteParams;
 use tests::clock;
 use tests::cluster::{AuditEvent, Signal};
 use tests::scene::Scene;
 
-use crate::context::{Case, Context};
+use crate::context::{Case, Context, eventually};
 
 const GROUP: &str = "web";
 const REPLICAS: usize = 3;
@@ -23,6 +25,8 @@ const MOVE_DEADLINE_MS: u64 = 25_000;
 const GONE_MS: u64 = 20_000;
 /// How long a restarted sidecar may take to be back, milliseconds.
 const BACK_MS: u64 = 2_000;
+/// A lease duration of 4 s, and the second that follows it, milliseconds.
+const TAKEN_MS: u64 = 5_000;
 /// After a node was healed: long enough for its pod to write if it wanted to, milliseconds.
 const HEALED_MS: u64 = 3_000;
 
@@ -46,6 +50,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "moves: a cut node loses the role, writes nothing, and is passive once healed",
         run: |context| Box::pin(cut_node(context)),
+    },
+    Case {
+        name: "moves: a Lease that is deleted twice is taken back by its holder",
+        run: |context| Box::pin(deleted_lease(context)),
     },
     Case {
         name: "moves: exclusive never shows two active pods",
@@ -203,15 +211,64 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn exclusive(context: &Context<'_>) -> Result<()> {
+/// By hand, within a second. Standbys make it again as well as the leader, and in nobody's name: the
+/// policies admit that, and that the leader takes it.
+async fn deleted_lease(context: &Context<'_>) -> Result<()> {
+    let manifest = example_with("active-passive.dev/lease-duration: 4s")?;
+    let mut scene = open(context, &manifest).await?;
+    let old = scene.settled().await?;
+    let leases = context.api::<Lease>();
+    let start_ms = clock::now_ms();
+    let before = scene.watcher.timeline().term();
+    let holder = leases
+        .get(GROUP)
+        .await?
+        .spec
+        .and_then(|spec| spec.holder_identity);
+    leases.delete(GROUP, &DeleteParams::default()).await?;
+    eventually("the Lease is there again", BACK_MS, async || {
+        let deleted = leases.delete(GROUP, &DeleteParams::default()).await;
+        Ok(deleted.map_err(|error| error.to_string()))
+    })
+    .await?;
+    let again_ms = clock::now_ms() - start_ms;
+    let taken = scene.watcher.until(BACK_MS, |timeline| {
+        let taken = timeline.term() > before && timeline.holder() == holder.as_deref();
+        taken.then_some(())
+    });
+    taken.await.context("its holder has not taken it back")?;
+    println!(
+        "deleted again after {again_ms} ms, taken after {} ms",
+        clock::now_ms() - start_ms
+    );
+    // Others that took it would take it when their wait is over.
+    tokio::time::sleep(Duration::from_millis(TAKEN_MS)).await;
+    let active = scene.settled().await?;
+    ensure!(active.uid == old.uid, "the role moved to {}", active.name);
+    let timeline = scene.watcher.timeline();
+    let (fewest, most) = timeline.labelled_range(start_ms, clock::now_ms());
+    let moves = timeline.moves(GROUP, start_ms);
+    ensure!(
+        fewest == 1 && most == 1 && moves == 0,
+        "{fewest} to {most} labelled, {moves} moves: {timeline:#?}"
+    );
+    Ok(())
+}
+
+/// The example with one more annotation on its pods.
+pub(crate) fn example_with(annotation: &str) -> Result<String> {
     let asks = "active-passive.dev/inject: \"true\"";
     let manifest = Scene::example()?;
     ensure!(
         manifest.contains(asks),
         "the example does not ask for the sidecar"
     );
-    let exclusive = format!("{asks}\n        active-passive.dev/handover: exclusive");
-    let mut scene = open(context, &manifest.replace(asks, &exclusive)).await?;
+    Ok(manifest.replace(asks, &format!("{asks}\n        {annotation}")))
+}
+
+async fn exclusive(context: &Context<'_>) -> Result<()> {
+    let manifest = example_with("active-passive.dev/handover: exclusive")?;
+    let mut scene = open(context, &manifest).await?;
     let start_ms = clock::now_ms();
     let old = scene.settled().await?;
     scene.delete(&old.name).await?;
