@@ -92,7 +92,8 @@ async fn path(stage: &Stage<'_>, pod: &str, file: &str) -> Result<PathBuf> {
     let process = processes
         .first()
         .with_context(|| format!("{pod} has no sidecar"))?;
-    Ok(PathBuf::from(format!("/proc/{process}/root/{file}")))
+    let seen_by = PathBuf::from(format!("/proc/{process}")).join("root");
+    Ok(seen_by.join(file))
 }
 
 /// What the two files of a pod hold.
