@@ -1,6 +1,6 @@
 //! SupportTools/leader-elector.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
