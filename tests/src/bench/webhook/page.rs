@@ -93,8 +93,8 @@ fn admission(admission: &Admission) -> String {
     let table = table(&headings, &rows);
     format!(
         "\n{PODS} pods through an API server, with the chart installed: each got exactly one sidecar. \
-         How long it waited for the webhook is its own histogram's, whose buckets end at 5, 25, 100 \
-         and 500 ms.\n\n{table}"
+         How long it waited for the webhook is its own histogram's, whose buckets end at 5, 25, 100, \
+         500 and 1000 ms.\n\n{table}"
     )
 }
 
