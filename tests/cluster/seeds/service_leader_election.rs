@@ -151,33 +151,28 @@ async fn selector(context: &Context<'_>) -> Result<()> {
     .await
 }
 
+/// Waits until a pod answers in these words. A standby that has just started listens a moment later.
+async fn answers(context: &Context<'_>, pod: &str, path: &str, words: &str) -> Result<()> {
+    eventually("the answer", ANSWERED_MS, async || {
+        let found = format!("{:?}", get(context, pod, path).await);
+        Ok(if found.contains(words) {
+            Ok(())
+        } else {
+            Err(found)
+        })
+    })
+    .await
+}
+
 async fn ready(context: &Context<'_>) -> Result<()> {
     let (_stage, [leader, other]) = settled(context).await?;
-    let answer = get(context, &leader, "/ready").await;
-    ensure!(answer.as_deref() == Ok("is master"), "{answer:?}");
-    let answer = get(context, &other, "/ready").await;
-    ensure!(
-        answer
-            .as_ref()
-            .is_err_and(|it| it.contains("wait for master")),
-        "{answer:?}"
-    );
-    Ok(())
+    answers(context, &leader, "/ready", "Ok(\"is master\")").await?;
+    answers(context, &other, "/ready", "wait for master").await
 }
 
 async fn healthz(context: &Context<'_>) -> Result<()> {
     let (stage, [leader, _]) = settled(context).await?;
-    let says = async |text: &str| {
-        eventually("/healthz follows", ANSWERED_MS, async || {
-            let found = format!("{:?}", get(context, &leader, "/healthz").await);
-            Ok(if found.contains(text) {
-                Ok(())
-            } else {
-                Err(found)
-            })
-        })
-        .await
-    };
+    let says = async |text: &str| answers(context, &leader, "/healthz", text).await;
     says("live").await?;
     let uid = stage.uid(&leader)?;
     context.cluster.signal(&uid, "app", Signal::SIGSTOP).await?;
@@ -189,8 +184,7 @@ async fn healthz(context: &Context<'_>) -> Result<()> {
 async fn debug(context: &Context<'_>) -> Result<()> {
     let (_stage, pods) = settled(context).await?;
     for pod in &pods {
-        let answer = get(context, pod, "/debug").await;
-        ensure!(answer.as_deref() == Ok(pod), "{pod}: {answer:?}");
+        answers(context, pod, "/debug", &format!("Ok({pod:?})")).await?;
     }
     Ok(())
 }
