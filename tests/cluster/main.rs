@@ -31,6 +31,7 @@ mod install_cert_manager;
 mod install_reviews;
 mod install_rights;
 mod moves;
+mod overload;
 mod policy;
 mod rotation;
 mod routing;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         .chain(install_cert_manager::CASES)
         .chain(policy::CASES)
         .chain(moves::CASES)
+        .chain(overload::CASES)
         .chain(budget::CASES)
         .chain(connections::CASES)
         .chain(steady::CASES)
