@@ -324,6 +324,7 @@ async fn readiness_says_what_is_missing() {
         Part::Certificate,
         Part::Configuration,
         Part::Handshake,
+        Part::Policies,
         Part::Rights,
     ] {
         readiness.set(part, true);
