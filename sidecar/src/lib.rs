@@ -84,6 +84,7 @@ use sight::Followed;
 use std::sync::Arc;
 use std::time::Duration;
 use story::Story;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use watched::{GroupPods, GroupServices};
@@ -121,20 +122,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
     let clock = Clock::boottime();
-    if let Some(folder) = &config.status_dir {
-        role_file::clear(folder).map_err(StartError::RoleFile)?;
-    }
-    if let Some(files) = &config.role_files {
-        files.clear();
-    }
-    let listener = match serve::listen(config.port).await {
-        Ok(listener) => Some(listener),
-        Err(error) if config.port_is_spare => {
-            tracing::warn!(error = %Causes(&error), "nothing is answered by HTTP");
-            None
-        }
-        Err(error) => return Err(StartError::Listen(error)),
-    };
+    let listener = listen(&config).await?;
     let metrics = Arc::new(Metrics::default());
     let publisher = Publisher::new(config.params.lease_duration_ms);
     let app = App::new(
@@ -144,21 +132,7 @@ pub async fn run(
         metrics.clone(),
     );
     let last_cycle = app.last_cycle.clone();
-    let mut readers = JoinSet::new();
-    if let Some(folder) = config.status_dir.clone() {
-        readers.spawn(role_file::keep(folder, publisher.subscribe(), clock));
-    }
-    if let Some(files) = config.role_files.clone() {
-        readers.spawn(files.keep(publisher.subscribe(), clock));
-    }
-    if let Some(url) = config.notify_url.clone() {
-        readers.spawn(notify::keep(
-            url,
-            publisher.subscribe(),
-            clock,
-            config.clone(),
-        ));
-    }
+    let mut readers = readers(&config, &publisher, clock);
     if let Some(listener) = listener {
         tokio::spawn(serve::serve(listener, app.router()));
     }
@@ -211,6 +185,40 @@ pub async fn run(
         tracing::debug!("the last state may not have reached file and app");
     }
     Ok(())
+}
+
+/// Takes the port, and clears what an earlier run has told.
+async fn listen(config: &Config) -> Result<Option<TcpListener>, StartError> {
+    if let Some(folder) = &config.status_dir {
+        role_file::clear(folder).map_err(StartError::RoleFile)?;
+    }
+    if let Some(files) = &config.role_files {
+        files.clear();
+    }
+    match serve::listen(config.port).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if config.port_is_spare => {
+            tracing::warn!(error = %Causes(&error), "nothing is answered by HTTP");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Listen(error)),
+    }
+}
+
+/// Starts whatever tells the app of the role. Each ends after the last state that is published.
+fn readers(config: &Arc<Config>, publisher: &Publisher, clock: Clock) -> JoinSet<()> {
+    let mut readers = JoinSet::new();
+    if let Some(folder) = config.status_dir.clone() {
+        readers.spawn(role_file::keep(folder, publisher.subscribe(), clock));
+    }
+    if let Some(files) = config.role_files.clone() {
+        readers.spawn(files.keep(publisher.subscribe(), clock));
+    }
+    if let Some(url) = config.notify_url.clone() {
+        let state = publisher.subscribe();
+        readers.spawn(notify::keep(url, state, clock, config.clone()));
+    }
+    readers
 }
 
 #[cfg(test)]

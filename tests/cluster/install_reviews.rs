@@ -24,9 +24,11 @@ pub(crate) struct Reviews {
     running: JoinHandle<Outcome>,
 }
 
-struct Outcome {
-    reviews: usize,
-    failed: Vec<String>,
+/// What became of them.
+pub(crate) struct Outcome {
+    pub(crate) reviews: usize,
+    /// When one failed, since the first of them began, and why.
+    pub(crate) failed: Vec<(Duration, String)>,
 }
 
 impl Reviews {
@@ -47,10 +49,15 @@ impl Reviews {
         Ok(Self { over, running })
     }
 
+    /// Ends them.
+    pub(crate) async fn end(self) -> Result<Outcome> {
+        self.over.store(true, Ordering::Relaxed);
+        Ok(self.running.await?)
+    }
+
     /// Ends them; every single pod got the sidecar while this `happened`.
     pub(crate) async fn all_injected(self, happened: &str) -> Result<()> {
-        self.over.store(true, Ordering::Relaxed);
-        let Outcome { reviews, failed } = self.running.await?;
+        let Outcome { reviews, failed } = self.end().await?;
         println!("{reviews} reviews during {happened}");
         ensure!(
             failed.is_empty(),
@@ -75,8 +82,8 @@ async fn create(pods: Api<Pod>, pod: Pod, over: Arc<AtomicBool>) -> Outcome {
         reviews += 1;
         match pods.create(&dry_run, &pod).await {
             Ok(pod) if is_injected(&pod) => {}
-            Ok(_) => failed.push(format!("{:?}: not injected", start.elapsed())),
-            Err(error) => failed.push(format!("{:?}: {error}", start.elapsed())),
+            Ok(_) => failed.push((start.elapsed(), "not injected".into())),
+            Err(error) => failed.push((start.elapsed(), error.to_string())),
         }
     }
     Outcome { reviews, failed }

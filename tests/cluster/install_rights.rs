@@ -79,7 +79,11 @@ pub(crate) async fn are_as_written(cluster: &Cluster) -> Result<()> {
         let everybody = rights(cluster, "default:nobody", at).await?;
         let rights = rights(cluster, name, at).await?;
         let found: BTreeSet<&String> = rights.difference(&everybody).collect();
-        let written: BTreeSet<String> = may.concat().iter().map(|right| (*right).to_owned()).collect();
+        let written: BTreeSet<String> = may
+            .concat()
+            .iter()
+            .map(|right| (*right).to_owned())
+            .collect();
         let written: BTreeSet<&String> = written.iter().collect();
         ensure!(
             found == written,

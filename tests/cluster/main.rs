@@ -27,6 +27,7 @@ mod injector_meddler;
 mod injector_order;
 mod input;
 mod install;
+mod install_availability;
 mod install_cert_manager;
 mod install_reviews;
 mod install_rights;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         .chain(demo::CASES)
         .chain(chart::CASES)
         .chain(install::CASES)
+        .chain(install_availability::CASES)
         .chain(install_cert_manager::CASES)
         .chain(policy::CASES)
         .chain(moves::CASES)

@@ -203,7 +203,7 @@ async fn fill(flood: &Kube, namespace: &str) -> Result<FuturesUnordered<Asked>> 
             asked.push(Box::pin(async move { client.send(request).await }));
         }
         let next = Instant::now() + Duration::from_millis(BATCH_MS);
-        while let Ok(Some(answer)) = timeout_at(next, asked.next()).await {
+        if let Ok(Some(answer)) = timeout_at(next, asked.next()).await {
             let status = answer.context("the API server did not answer")?.status();
             if status == StatusCode::TOO_MANY_REQUESTS {
                 return Ok(asked);

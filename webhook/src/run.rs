@@ -36,9 +36,6 @@ use tokio::task::{JoinError, JoinSet};
 /// make.
 const LATER: Duration = Duration::from_secs(1);
 
-/// After this, whatever happens once at a start has happened.
-const STARTED: Duration = Duration::from_secs(5);
-
 /// Why the program ends by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -102,7 +99,6 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let there = parts.keep_certificate(&mut tasks, listening, resolver.clone(), origin);
     let rights = rights::watch(client.clone(), roles, readiness.clone());
     tasks.spawn(once_served(there.served.clone(), rights));
-    tasks.spawn(once_served(there.served.clone(), forget_start()));
     parts.follow_policies(&mut tasks, &policies, there);
     tasks.spawn(provisioner.clone().follow());
 
@@ -252,15 +248,6 @@ impl Parts<'_> {
         let (client, readiness) = (self.client.clone(), self.readiness.clone());
         tasks.spawn(known.clone().follow(client, readiness));
     }
-}
-
-/// Gives back the memory of what only a start needs, which is most of the program.
-async fn forget_start() -> Infallible {
-    tokio::time::sleep(STARTED).await;
-    if let Err(error) = memory::code::give_back() {
-        tracing::info!(%error, "the code of the start stays in memory");
-    }
-    std::future::pending().await
 }
 
 /// A task that no review waits for: at the start its requests, each on a connection of its own, would

@@ -7,6 +7,5 @@
 //! The only crate of the project with unsafe code, and the only one that may have any.
 
 pub mod allocator;
-pub mod code;
 #[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
 mod copy;
