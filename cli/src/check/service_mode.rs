@@ -16,7 +16,7 @@ pub(crate) fn asks(service: &Service) -> bool {
 
 /// One for all of them: none asks, or Service mode is off, or some have no designated pod.
 pub(crate) fn finding(facts: &Workloads) -> Option<Finding> {
-    let check = "Service mode";
+    let check = "ServiceMode";
     let names = |of: &dyn Fn(&Service) -> bool| {
         let found = facts.asking.iter().filter(|service| of(service));
         let names = found.map(|it| format!("{}/{}", it.metadata.namespace, it.metadata.name));

@@ -9,7 +9,7 @@ pub enum MoveKind {
     Drain,
     /// The last holder's app was not ready for longer than its grace.
     Unready,
-    /// The last holder is about to be evicted, or its node is cordoned.
+    /// The last holder is about to be evicted.
     Disruption,
     /// Somebody asked for it.
     Switchover,

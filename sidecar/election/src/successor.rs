@@ -15,7 +15,7 @@ pub enum Ineligible {
     NotReady,
     /// It is terminating.
     Terminating,
-    /// It is about to be evicted, or its node is cordoned.
+    /// It is about to be evicted.
     Disrupted,
     /// Its priority is negative.
     NegativePriority,

@@ -95,7 +95,7 @@ pub struct PodView {
     pub ready: bool,
     /// It has a deletionTimestamp, or is finished.
     pub terminating: bool,
-    /// It is about to be evicted (condition DisruptionTarget), or its node is cordoned.
+    /// It is about to be evicted: condition DisruptionTarget.
     pub disrupted: bool,
     /// Its priority annotation.
     pub priority: i32,
