@@ -181,6 +181,20 @@ fn attempts(namespace: &str, pod: &str) -> Vec<Attempt> {
             Done,
         ),
         of(
+            "the key of one that asks for nothing",
+            service_mode,
+            plain,
+            json!({"spec": {"selector": {contract::POD: ""}}}),
+            nothing_else,
+        ),
+        of(
+            "the other key of one that asks for nothing",
+            service_mode,
+            plain,
+            json!({"spec": {"selector": {contract::COMPAT_DESIGNATION: "active"}}}),
+            nothing_else,
+        ),
+        of(
             "another label",
             service_mode,
             status,
