@@ -151,11 +151,16 @@ impl FakeApi {
         let store = self.lock();
         let of = |(path, _): &(&String, &Value)| split(path).0 == collection;
         let objects = store.objects.iter().filter(of).map(|(_, object)| object);
-        let items: Vec<&Value> = objects.filter(|object| selected(object, query)).collect();
+        let mut items: Vec<&Value> = objects.filter(|object| selected(object, query)).collect();
+        let number = |key| parameter(query, key).map(|value| value.parse::<usize>().unwrap());
+        let start = number("continue").unwrap_or(0);
+        let end = number("limit").map_or(items.len(), |limit| items.len().min(start + limit));
+        let next = (end < items.len()).then(|| end.to_string());
+        items = items[start..end].to_vec();
         let version = store.log.len().to_string();
         axum::Json(json!({
             "kind": "List", "apiVersion": "v1",
-            "metadata": {"resourceVersion": version}, "items": items,
+            "metadata": {"resourceVersion": version, "continue": next}, "items": items,
         }))
         .into_response()
     }

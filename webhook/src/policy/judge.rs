@@ -18,8 +18,11 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for the Services of a namespace.
 const SERVICES_DEADLINE: Duration = Duration::from_secs(2);
-/// Services that are looked at; a namespace with more is not judged by them.
-const SERVICES_MAX: u32 = 1000;
+/// Services of one page. A whole one has up to about 1.5 MiB: at worst 30 MiB, held twice while it is
+/// read.
+const SERVICES_PAGE: u32 = 20;
+/// Pages that are looked at, 200 Services; a namespace with more is not judged by them.
+const SERVICES_PAGES_MAX: usize = 10;
 
 /// Answers a review of a workload, for one policy.
 pub async fn judge_workload(
@@ -88,7 +91,7 @@ async fn violations(
         return Ok(None);
     };
     let services = if judging.spec().constraints.require_routed_service {
-        Some(services(client, &review.namespace).await?)
+        services(client, &review.namespace).await?
     } else {
         None
     };
@@ -105,15 +108,23 @@ async fn violations(
     Ok((!reasons.is_empty()).then_some((enforcement, Reasons(reasons))))
 }
 
-async fn services(client: &Client, namespace: &str) -> Result<Vec<ServiceRoute>, ApiError> {
+/// Whom the Services of a namespace serve; none: they are too many to know.
+async fn services(client: &Client, namespace: &str) -> Result<Option<Vec<ServiceRoute>>, ApiError> {
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-    let params = ListParams::default().limit(SERVICES_MAX);
-    let listed = within(SERVICES_DEADLINE, services.list(&params)).await?;
-    Ok(listed
-        .items
-        .into_iter()
-        .map(|service| route(&service))
-        .collect())
+    let pages = async {
+        let mut params = ListParams::default().limit(SERVICES_PAGE);
+        let mut routes = Vec::new();
+        for _ in 0..SERVICES_PAGES_MAX {
+            let listed = services.list(&params).await?;
+            routes.extend(listed.items.iter().map(route));
+            match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(Some(routes)),
+            }
+        }
+        Ok(None)
+    };
+    within(SERVICES_DEADLINE, pages).await
 }
 
 /// Whom a Service serves.

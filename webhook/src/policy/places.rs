@@ -13,12 +13,14 @@ use std::fmt::Debug;
 
 /// Namespaces that are listed each by itself.
 const FEW: usize = 20;
-/// Whole objects of one page: templates may be large.
-const PAGE_WHOLE: u32 = 100;
-/// Metadata of one page.
-const PAGE_METADATA: u32 = 500;
-/// Pages of one list: two million pods.
-const PAGES_MAX: usize = 4_000;
+/// Whole objects of one page. One has up to about 1.5 MiB: at worst 15 MiB of text, and as a tree of
+/// JSON some times as much.
+const PAGE_WHOLE: u32 = 10;
+/// Metadata of one page. The annotations of an object have up to 256 KiB: at worst 25 MiB of them, and
+/// an answer is held twice while it is read.
+const PAGE_METADATA: u32 = 100;
+/// Pages of one list: two million pods, 200,000 workloads.
+const PAGES_MAX: usize = 20_000;
 
 /// Where is listed.
 #[derive(Clone, Copy)]

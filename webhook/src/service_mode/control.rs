@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Writes under way at once.
 const WRITES_MAX: usize = 16;
+/// Plans in one go; then the watches and the election, which share the thread, have their turn.
+const PLANS_MAX: usize = 32;
 /// Events under way at once; more are not sent.
 const EVENTS_MAX: usize = 64;
 /// Longest time for one write, milliseconds.
@@ -110,8 +112,9 @@ impl Controller {
             }
             acted = acts;
             self.figures.leads(acts);
-            if acts {
-                self.work(until);
+            if acts && self.work(until) {
+                self.shared.changed.notify_one();
+                tokio::task::yield_now().await;
             }
             let retry = self.later.keys().next().copied();
             let retry = retry.unwrap_or_else(|| Instant::now() + PAUSE_MAX);
@@ -132,14 +135,17 @@ impl Controller {
         while self.writes.join_next().await.is_some() {}
     }
 
-    /// Begins as many writes as there is room for.
-    fn work(&mut self, until: Mono) {
+    /// Begins as many writes as there is room for. Whether there may be more to do at once.
+    fn work(&mut self, until: Mono) -> bool {
         let shared = self.shared.clone();
-        while self.writes.len() < WRITES_MAX {
+        self.figures.services(shared.lock().services());
+        for _ in 0..PLANS_MAX {
+            if self.writes.len() >= WRITES_MAX {
+                return false;
+            }
             let mut known = shared.lock();
-            self.figures.services(known.services());
             let Some(work) = known.next(|work| self.busy.contains(work)) else {
-                return;
+                return false;
             };
             let write = self.plan(&mut known, &work);
             drop(known);
@@ -159,6 +165,7 @@ impl Controller {
                 }
             });
         }
+        true
     }
 
     /// What this work comes to: at most one write, and what people are told.
@@ -294,3 +301,6 @@ impl Controller {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,14 +4,17 @@
 //! Services of a namespace that select by the same labels are one unit: they share their pods, and
 //! so the designated one. An event costs a look at the units of its namespace; none looks at all pods.
 
-use crate::service_mode::facts::{Labels, Name, PodFacts, ServiceFacts, fits};
+mod due;
+mod namespace;
+
+use crate::service_mode::facts::{Labels, Name, PodFacts, ServiceFacts};
+use crate::service_mode::known::due::Due;
+use crate::service_mode::known::namespace::{Namespace, Uid};
 use crate::service_mode::plan::{Decline, UnitView};
 use std::collections::{BTreeMap, BTreeSet};
 
-type Uid = Box<str>;
-
-/// What is to be looked at, in the order in which it is done.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What is to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     /// The unit of the Services that select by these labels.
     Unit(Box<str>, Labels),
@@ -25,22 +28,7 @@ pub(crate) struct Known {
     namespaces: BTreeMap<Box<str>, Namespace>,
     /// Nothing is done in these.
     excluded: Vec<String>,
-    due: BTreeSet<Work>,
-}
-
-#[derive(Debug, Default)]
-struct Namespace {
-    pods: BTreeMap<Uid, PodFacts>,
-    /// Those of them that Service mode has written.
-    marked: BTreeSet<Uid>,
-    services: BTreeMap<Box<str>, ServiceFacts>,
-    units: BTreeMap<Labels, Unit>,
-}
-
-#[derive(Debug, Default)]
-struct Unit {
-    services: BTreeSet<Box<str>>,
-    pods: BTreeSet<Uid>,
+    due: Due,
 }
 
 impl Known {
@@ -52,22 +40,25 @@ impl Known {
         }
     }
 
-    /// The next thing to look at that is not among those that are being worked on.
+    /// The next thing to look at that is not among those that are being worked on; namespaces take
+    /// turns.
     pub(crate) fn next(&mut self, busy: impl Fn(&Work) -> bool) -> Option<Work> {
-        let work = self.due.iter().find(|work| !busy(work))?.clone();
-        self.due.remove(&work);
-        Some(work)
+        let units = |name: &str| {
+            let namespace = self.namespaces.get(name).into_iter();
+            namespace.flat_map(|it| it.units.keys().cloned()).collect()
+        };
+        self.due.next(units, busy)
     }
 
     /// Has this looked at again.
     pub(crate) fn again(&mut self, work: Work) {
-        self.due.insert(work);
+        self.due.add(work);
     }
 
     /// Has everything looked at.
     pub(crate) fn all_again(&mut self) {
-        for (name, namespace) in &self.namespaces {
-            mark_units(&mut self.due, name, namespace);
+        for name in self.namespaces.keys() {
+            self.due.add_all(name);
         }
     }
 
@@ -108,29 +99,13 @@ impl Known {
         if known.is_some_and(|known| pod.version <= known.version) {
             return;
         }
-        let mut served = false;
-        for (selector, unit) in &mut namespace.units {
-            let belonged = unit.pods.contains(&pod.uid);
-            let belongs = fits(selector, &pod.labels);
-            served |= belongs;
-            if belongs && !belonged {
-                unit.pods.insert(pod.uid.clone());
-            } else if belonged && !belongs {
-                unit.pods.remove(&pod.uid);
-            }
-            if belongs || belonged {
-                self.due.insert(Work::Unit(name.clone(), selector.clone()));
-            }
+        let marked = pod.marked;
+        let due = &mut self.due;
+        let look = |selector: &Labels| due.add(Work::Unit(name.clone(), selector.clone()));
+        let served = namespace.put_pod(pod, look);
+        if marked && !served {
+            self.due.add(Work::Leftovers(name));
         }
-        if pod.marked {
-            namespace.marked.insert(pod.uid.clone());
-            if !served {
-                self.due.insert(Work::Leftovers(name));
-            }
-        } else {
-            namespace.marked.remove(&pod.uid);
-        }
-        namespace.pods.insert(pod.uid.clone(), pod);
     }
 
     /// A pod as an answer showed it. If it is gone meanwhile, it stays so.
@@ -146,13 +121,10 @@ impl Known {
         let Some(namespace) = self.namespaces.get_mut(name) else {
             return;
         };
-        namespace.pods.remove(uid);
-        namespace.marked.remove(uid);
-        for (selector, unit) in &mut namespace.units {
-            if unit.pods.remove(uid) {
-                self.due.insert(Work::Unit(name.into(), selector.clone()));
-            }
-        }
+        let due = &mut self.due;
+        namespace.take_pod(uid, |selector| {
+            due.add(Work::Unit(name.into(), selector.clone()))
+        });
         if namespace.pods.is_empty() && namespace.services.is_empty() {
             self.namespaces.remove(name);
         }
@@ -168,15 +140,22 @@ impl Known {
             .filter(|name| !there.contains(name))
             .collect();
         for name in gone {
-            self.lose_service(&name);
+            self.take_service(&name);
         }
         for service in services {
-            self.see_service(service);
+            self.put_service(service);
         }
+        self.namespaces.values_mut().for_each(Namespace::settle);
     }
 
     /// A Service is there, new or changed. What is older than what is known says nothing.
     pub(crate) fn see_service(&mut self, service: ServiceFacts) {
+        let name = service.name.namespace.clone();
+        self.put_service(service);
+        self.settle(&name);
+    }
+
+    fn put_service(&mut self, service: ServiceFacts) {
         let name = service.name.namespace.clone();
         let excluded = self.excluded.iter().any(|excluded| **excluded == *name);
         let namespace = self.namespaces.entry(name.clone()).or_default();
@@ -190,16 +169,16 @@ impl Known {
             .map(|known| known.selector.clone());
         if old_unit.as_ref() != new_unit {
             // Whether units share pods depends on which there are.
-            mark_units(&mut self.due, &name, namespace);
+            self.due.add_all(&name);
             if let Some(selector) = &old_unit {
                 namespace.leave(selector, &service.name.name);
             }
         }
         if let Some(selector) = new_unit {
             namespace.join(selector, &service.name.name);
-            self.due.insert(Work::Unit(name.clone(), selector.clone()));
+            self.due.add(Work::Unit(name.clone(), selector.clone()));
         }
-        self.due.insert(Work::Leftovers(name));
+        self.due.add(Work::Leftovers(name));
         let key = service.name.name.clone();
         namespace.services.insert(key, service);
     }
@@ -215,12 +194,23 @@ impl Known {
 
     /// A Service is gone, or Service mode has nothing to do with it any more.
     pub(crate) fn lose_service(&mut self, name: &Name) {
+        self.take_service(name);
+        self.settle(&name.namespace);
+    }
+
+    fn take_service(&mut self, name: &Name) {
         let Some(namespace) = self.namespaces.get_mut(&name.namespace) else {
             return;
         };
         if let Some(service) = namespace.services.remove(&name.name) {
             namespace.leave(&service.selector, &name.name);
-            mark_units(&mut self.due, &name.namespace, namespace);
+            self.due.add_all(&name.namespace);
+        }
+    }
+
+    fn settle(&mut self, name: &str) {
+        if let Some(namespace) = self.namespaces.get_mut(name) {
+            namespace.settle();
         }
     }
 
@@ -233,7 +223,7 @@ impl Known {
 
     /// Why a unit is not given a designated pod.
     pub(crate) fn declined(&self, namespace: &str, selector: &Labels) -> Option<Decline> {
-        self.namespaces.get(namespace)?.declined(selector)
+        self.namespaces.get(namespace)?.declined(selector).cloned()
     }
 
     /// Services of a namespace that are in no unit, each with the reason if it asks for Service mode.
@@ -249,82 +239,8 @@ impl Known {
 
     /// Pods that Service mode has written, and that belong to none of its units any more.
     pub(crate) fn strays(&self, name: &str) -> Vec<&PodFacts> {
-        let Some(namespace) = self.namespaces.get(name) else {
-            return Vec::new();
-        };
-        let serves = |uid: &Uid| {
-            let mut units = namespace.units.iter();
-            units.any(|(selector, unit)| {
-                unit.pods.contains(uid) && namespace.declined(selector).is_none()
-            })
-        };
-        let marked = namespace.marked.iter();
-        marked
-            .filter(|uid| !serves(uid))
-            .filter_map(|uid| namespace.pods.get(uid))
-            .collect()
-    }
-}
-
-impl Namespace {
-    fn join(&mut self, selector: &Labels, service: &str) {
-        let unit = self.units.entry(selector.clone()).or_insert_with(|| Unit {
-            services: BTreeSet::new(),
-            pods: self
-                .pods
-                .values()
-                .filter(|pod| fits(selector, &pod.labels))
-                .map(|pod| pod.uid.clone())
-                .collect(),
-        });
-        unit.services.insert(service.into());
-    }
-
-    fn leave(&mut self, selector: &Labels, service: &str) {
-        if let Some(unit) = self.units.get_mut(selector) {
-            unit.services.remove(service);
-            if unit.services.is_empty() {
-                self.units.remove(selector);
-            }
-        }
-    }
-
-    /// Both in the order of their age, which is that of what they are preferred by.
-    fn view(&self, unit: &Unit) -> UnitView<'_> {
-        let services = unit.services.iter();
-        let mut services: Vec<_> = services
-            .filter_map(|name| self.services.get(name))
-            .collect();
-        services.sort_by_key(|service| (&service.created, &service.name.name));
-        let pods = unit.pods.iter();
-        let mut pods: Vec<_> = pods.filter_map(|uid| self.pods.get(uid)).collect();
-        pods.sort_by_key(|pod| (&pod.created, &pod.name.name));
-        UnitView { services, pods }
-    }
-
-    /// What a unit is ranked by: its oldest Service.
-    fn oldest<'a>(&'a self, unit: &'a Unit) -> Option<&'a ServiceFacts> {
-        let services = unit.services.iter();
-        services
-            .filter_map(|name| self.services.get(name))
-            .min_by_key(|service| (&service.created, &service.name.name))
-    }
-
-    fn declined(&self, selector: &Labels) -> Option<Decline> {
-        let unit = self.units.get(selector)?;
-        let pods = || unit.pods.iter().filter_map(|uid| self.pods.get(uid));
-        let grouped = |pod: &&PodFacts| pod.is_grouped() && !pod.terminating;
-        if let Some(pod) = pods().find(grouped) {
-            return Some(Decline::Sidecar(pod.name.name.clone()));
-        }
-        let own = self.oldest(unit)?;
-        let others = self.units.iter().filter(|(other, _)| *other != selector);
-        let mut shared = others
-            .filter(|(_, other)| !other.pods.is_disjoint(&unit.pods))
-            .filter_map(|(_, other)| self.oldest(other))
-            .filter(|other| (&other.created, &other.name.name) < (&own.created, &own.name.name));
-        let older = shared.next()?;
-        Some(Decline::Shared(older.name.name.clone()))
+        let namespace = self.namespaces.get(name);
+        namespace.map(Namespace::strays).unwrap_or_default()
     }
 }
 
@@ -344,12 +260,6 @@ fn why_loose(service: &ServiceFacts, excluded: bool) -> Option<Decline> {
     } else {
         None
     }
-}
-
-fn mark_units(due: &mut BTreeSet<Work>, name: &str, namespace: &Namespace) {
-    let units = namespace.units.keys();
-    due.extend(units.map(|selector| Work::Unit(name.into(), selector.clone())));
-    due.insert(Work::Leftovers(name.into()));
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@ use crate::service_mode::facts::{Claim, Name, PodFacts, ServiceFacts};
 use common::contract::{self, default};
 use std::fmt;
 
+/// Units of a namespace that are looked at, the oldest ones: whoever may make Services there is not to
+/// take the time of all others.
+pub(crate) const UNITS_MAX: usize = 100;
+
 /// Services that select the same pods, and these pods; each in the order of their age.
 #[derive(Debug, Clone)]
 pub(crate) struct UnitView<'a> {
@@ -31,6 +35,8 @@ pub(crate) enum Decline {
     Sidecar(Box<str>),
     /// It selects pods of this older Service, by other labels.
     Shared(Box<str>),
+    /// It is younger than [`UNITS_MAX`] others of its namespace that select by other labels.
+    Crowded,
     /// Nothing is done in its namespace.
     Namespace,
 }
@@ -61,6 +67,12 @@ impl fmt::Display for Decline {
                 "this Service shares some of its pods with Service {service}, which is older and \
                  selects by other labels: a pod can be designated for one of them. Let both select \
                  by the same labels, or no pod be selected by both"
+            ),
+            Self::Crowded => write!(
+                f,
+                "Services in Service mode select by more than {UNITS_MAX} different sets of labels in \
+                 this namespace, and this one is beyond the oldest {UNITS_MAX}: move some to another \
+                 namespace, or remove {annotations} where one pod is not needed"
             ),
             Self::Namespace => write!(
                 f,

@@ -99,6 +99,24 @@ async fn services_are_looked_for_where_a_policy_asks_for_one() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_namespace_with_too_many_services_is_not_judged_by_them() {
+    let api = FakeApi::new();
+    let client = api.client();
+    let known = known(&api, "Enforce", json!({"requireRoutedService": true})).await;
+    let review = review("Deployment", 2);
+    let add = |name: &str| {
+        let path = format!("/api/v1/namespaces/shop/services/{name}");
+        api.put(&path, json!({"metadata": {}}));
+    };
+    (0..200).for_each(|index| add(&format!("s{index}")));
+    let said = violations(&known, &client, "rules", &review).await;
+    assert!(said.unwrap().is_some(), "all are known, and none serves it");
+    add("one-more");
+    let said = violations(&known, &client, "rules", &review).await;
+    assert_eq!(said.unwrap(), None, "one that is not known may serve it");
+}
+
 #[test]
 fn only_workloads_are_judged() {
     let body = |kind: &str| {
