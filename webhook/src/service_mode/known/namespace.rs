@@ -26,8 +26,8 @@ pub(super) struct Unit {
 }
 
 impl Namespace {
-    /// A pod is there, new or changed. Hands each unit that it belongs to or did to `of`; whether it
-    /// belongs to any.
+    /// A pod is there, new or changed. Hands each unit that it belongs to or did to `of`; says whether
+    /// it belongs to any.
     pub(super) fn put_pod(&mut self, pod: PodFacts, mut of: impl FnMut(&Labels)) -> bool {
         let known = self.pods.get(&pod.uid);
         let is_claimed = |pod: &PodFacts| pod.is_grouped() && !pod.terminating;
