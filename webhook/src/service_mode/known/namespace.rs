@@ -26,7 +26,7 @@ pub(super) struct Unit {
 }
 
 impl Namespace {
-    /// A pod is there, new or changed. Hands each unit that it belongs to or did to `of`; says whether
+    /// A pod is there, new or changed. Hands each unit that it belongs to or did to `of`; says if
     /// it belongs to any.
     pub(super) fn put_pod(&mut self, pod: PodFacts, mut of: impl FnMut(&Labels)) -> bool {
         let known = self.pods.get(&pod.uid);
