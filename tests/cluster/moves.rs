@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
 use tests::clock;
 use tests::cluster::{AuditEvent, Signal};
@@ -182,6 +183,8 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
     audit.skip()?;
     let trigger_ms = clock::now_ms();
     context.cluster.cut(&old.node).await?;
+    // What was on its way by then may be answered later.
+    let cut_at = Timestamp::now();
     let moved = scene.moved_from(&old, MOVE_DEADLINE_MS).await;
     let moved_ms = clock::now_ms() - trigger_ms;
     let stripped = scene.stripped(&old, MOVE_DEADLINE_MS).await;
@@ -206,6 +209,7 @@ async fn cut_node(context: &Context<'_>) -> Result<()> {
         .read()?
         .into_iter()
         .filter(|event| event.is_write_of(&old.uid))
+        .filter(|event| event.request_received_timestamp > cut_at)
         .collect();
     ensure!(writes.is_empty(), "the cut pod wrote: {writes:#?}");
     Ok(())

@@ -245,12 +245,12 @@ async fn no_peer(context: &Context<'_>) -> Result<()> {
     context
         .kubectl(&["scale", "deployment/my-app", "--replicas=2"])
         .await?;
-    let moved = |entries: &Entries| {
-        let leases = entries.now(Kind::Lease);
-        let now = holder(leases.get(LEASE)?);
-        (!now.is_empty() && now != leader).then_some(())
+    // Who takes it then is open: the kubelet starts the sidecar that has ended again, as a candidate.
+    let freed = |entries: &Entries| {
+        let other = |lease: &Value| holder(lease) != leader;
+        entries.first((Kind::Lease, LEASE), left, other).map(|_| ())
     };
-    stage.until("the peer leads", SETTLED_MS, moved).await
+    stage.until("the Lease is freed", SETTLED_MS, freed).await
 }
 
 /// Deletes the leader; returns when its label of a participant went, when it was released, and who
