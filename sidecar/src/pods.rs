@@ -21,22 +21,7 @@ pub(crate) fn view(pod: &Pod, config: &Config) -> Result<PodView, Unreadable> {
 
 /// The own pod where there is no right to see it: there, ready, and what it was last written as.
 pub(crate) fn imagined(config: &Config) -> PodView {
-    let identity = &config.params.identity;
-    PodView {
-        uid: identity.uid.clone(),
-        name: identity.name.clone(),
-        version: Version(1),
-        role: RoleLabel::Passive,
-        term: None,
-        started: true,
-        ready: true,
-        terminating: false,
-        disrupted: false,
-        priority: 0,
-        revision: String::new(),
-        created_s: 0,
-        owner: None,
-    }
+    PodView::imagined(&config.params.identity)
 }
 
 /// The same, once `write` is done.

@@ -1,6 +1,7 @@
 //! API objects as the elector sees them: what the shell extracts from Lease, pods and Services.
 
 use common::contract::NO_POD;
+use common::ids::Identity;
 use common::objects::Meta;
 use common::pod::Pod;
 use common::role::{Containers, RoleLabelNames};
@@ -108,6 +109,26 @@ pub struct PodView {
 }
 
 impl PodView {
+    /// The own pod where it is not looked at: there, ready, and passive.
+    #[must_use]
+    pub fn imagined(identity: &Identity) -> Self {
+        Self {
+            uid: identity.uid.clone(),
+            name: identity.name.clone(),
+            version: Version(1),
+            role: RoleLabel::Passive,
+            term: None,
+            started: true,
+            ready: true,
+            terminating: false,
+            disrupted: false,
+            priority: 0,
+            revision: String::new(),
+            created_s: 0,
+            owner: None,
+        }
+    }
+
     /// The pod, as far as its eligibility goes: without version, term and time of creation.
     #[must_use]
     pub fn of(pod: &Pod, names: &RoleLabelNames, containers: &Containers) -> Self {

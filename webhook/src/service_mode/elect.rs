@@ -65,25 +65,6 @@ fn params(identity: Identity) -> Params {
     }
 }
 
-/// The own pod as the elector is shown it.
-fn own_pod(identity: &Identity) -> PodView {
-    PodView {
-        uid: identity.uid.clone(),
-        name: identity.name.clone(),
-        version: Version(1),
-        role: RoleLabel::Passive,
-        term: None,
-        started: true,
-        ready: true,
-        terminating: false,
-        disrupted: false,
-        priority: 0,
-        revision: String::new(),
-        created_s: 0,
-        owner: None,
-    }
-}
-
 impl Candidate {
     /// Contends until `end` comes, and then frees the Lease if it holds it. `seen` is the Lease as a
     /// watch shows it.
@@ -93,7 +74,7 @@ impl Candidate {
         office: &Office,
         mut end: oneshot::Receiver<()>,
     ) {
-        let mut own = own_pod(&self.identity);
+        let mut own = PodView::imagined(&self.identity);
         let mut elector = Elector::new(params(self.identity.clone()));
         // A step asks for something once the Lease is known, not before.
         for input in [
