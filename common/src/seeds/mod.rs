@@ -1,12 +1,14 @@
 //! The systems that this one takes the place of, each as it shows itself to others.
 //!
 //! One description a system, read by the webhook (annotation `profile`) and by the sidecar, as
-//! injected or started with the system's own settings. Absent from it: anything that is decided.
+//! injected or started with the system's own settings, and by the plugin that rewrites its manifests.
+//! The names of those settings stand beside it. Absent from it: anything that is decided.
 
 mod apsc;
-mod leader_elector;
-mod leader_labeler;
-mod service_leader_election;
+pub mod flags;
+pub mod leader_elector;
+pub mod leader_labeler;
+pub mod service_leader_election;
 
 pub use apsc::{APSC, COMPONENT_LABEL, LABEL_KEY, NAME_LABEL};
 pub use leader_elector::LEADER_ELECTOR;

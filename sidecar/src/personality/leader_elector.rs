@@ -4,17 +4,10 @@ use super::{Asked, Files, Peers, Refused, Times};
 use crate::members::Mark;
 use common::contract::env;
 use common::seeds::LEADER_ELECTOR;
+use common::seeds::leader_elector::{
+    HEALTH_PORT, LABEL_POD_ROLE, LABELS, LEASE_NAME, NAMESPACE, STATUS_DIR, STATUS_FILE,
+};
 
-const LEASE_NAME: &str = "LEASE_NAME";
-const NAMESPACE: &str = "NAMESPACE";
-const LABEL_POD_ROLE: &str = "LABEL_POD_ROLE";
-/// The only value of [`LABEL_POD_ROLE`] that counts.
-const LABELS: &str = "true";
-/// Folder with a file named after the role.
-const STATUS_DIR: &str = "STATUS_DIR";
-/// Ours: one file that is there on the leader only, as the README has it.
-const STATUS_FILE: &str = "STATUS_FILE";
-const HEALTH_PORT: &str = "HEALTH_PORT";
 const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
 
 /// Nobody else has both.

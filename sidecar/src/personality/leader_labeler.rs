@@ -1,21 +1,14 @@
 //! middlendian/leader-labeler: by flags, those of its README and those of its release v0.3.
 
-use super::flags::{self, Flags};
 use super::{Asked, Peers, Refused, Times};
 use crate::members::Mark;
 use common::contract::env;
-use common::seeds::{LEADER_LABELER, LEADER_LABELER_V0_3, PARTICIPANT, PARTICIPATES, Seed};
+use common::seeds::flags::Flags;
+use common::seeds::leader_labeler::{
+    ELECTION, FLAGS, LEADERSHIP, LEASE_DURATION, LEASE_NAME, NEW, OLD, PARTICIPATION, POD,
+};
+use common::seeds::{LEADER_LABELER_V0_3, PARTICIPANT, PARTICIPATES, Seed};
 
-const ELECTION: &str = "election-name";
-const POD: &str = "pod-name";
-const LEADERSHIP: &str = "leadership-label";
-const PARTICIPATION: &str = "participation-label";
-const LEASE_DURATION: &str = "lease-duration";
-/// Ours: for a rolling update from one generation to the other, which differ in the Lease's name.
-const LEASE_NAME: &str = "lease-name";
-/// Namespace, renew deadline and retry period, as the README and as the release calls them.
-const OLD: [&str; 3] = ["namespace", "renew-deadline", "retry-period"];
-const NEW: [&str; 3] = ["pod-namespace", "timeout-deadline", "retry-interval"];
 /// Where the kubelet tells a pod its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 /// The name of the pod, by the kubelet's own choice.
@@ -30,35 +23,13 @@ const RIGHTS: [(&str, &str, &str); 6] = [
     ("patch", "", "pods"),
 ];
 
-/// Whose flags these are.
-pub(super) fn is_meant(arguments: &[&str]) -> Option<&'static Seed> {
-    if !flags::any(arguments, &[ELECTION]) {
-        return None;
-    }
-    let new = flags::any(arguments, &NEW);
-    Some(if new {
-        &LEADER_LABELER_V0_3
-    } else {
-        &LEADER_LABELER
-    })
-}
-
 /// Reads its settings.
 pub(super) fn read(
     seed: &'static Seed,
     arguments: &[&str],
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Asked, Refused> {
-    let others = [
-        ELECTION,
-        POD,
-        LEADERSHIP,
-        PARTICIPATION,
-        LEASE_DURATION,
-        LEASE_NAME,
-    ];
-    let known: Vec<&str> = others.into_iter().chain(OLD).chain(NEW).collect();
-    let flags = Flags::read(arguments, &known, &[]);
+    let flags = Flags::read(arguments, &FLAGS, &[]);
     let flags = flags.map_err(|error| Refused {
         exit_code: super::USAGE,
         ..Refused::new(seed, error)

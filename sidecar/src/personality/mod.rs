@@ -7,7 +7,6 @@
 
 mod apsc;
 mod begin;
-mod flags;
 mod leader_elector;
 mod leader_labeler;
 mod own_pod;
@@ -144,7 +143,7 @@ fn recognised(arguments: &[&str], given: &dyn Fn(&str) -> bool) -> Option<&'stat
     if !arguments.is_empty() {
         let by_service = service_leader_election::is_meant(arguments);
         let by_service = by_service.then_some(&seeds::SERVICE_LEADER_ELECTION);
-        return leader_labeler::is_meant(arguments).or(by_service);
+        return seeds::leader_labeler::meant(arguments).or(by_service);
     }
     if leader_elector::is_meant(given) {
         return Some(&seeds::LEADER_ELECTOR);

@@ -1,6 +1,5 @@
 //! maksim-paskal/service-leader-election: by flags of Go's kind.
 
-use super::flags::{self, Flags};
 use super::{Asked, Peers, Refused, Times};
 use crate::members::Mark;
 use crate::selector_route::SelectorRoute;
@@ -9,19 +8,12 @@ use common::hash::fnv1a;
 use common::ids::DNS_LABEL_CHARS_MAX;
 use common::role::RoleLabelNames;
 use common::seeds::SERVICE_LEADER_ELECTION;
+use common::seeds::flags::{self, Flags};
+use common::seeds::service_leader_election::{
+    CHECK, CONTAINER, KEY, KUBECONFIG, LEASE, NAMESPACE, PATCH, POD, PORT, SERVICE, SWITCHES,
+    TIMES, VALUED,
+};
 
-const LEASE: &str = "lease-name";
-const SERVICE: &str = "service-name";
-const KEY: &str = "service-key";
-const POD: &str = "podname";
-const NAMESPACE: &str = "namespace";
-const CONTAINER: &str = "container-name";
-const PORT: &str = "web.port";
-const KUBECONFIG: &str = "kubeconfig";
-const PATCH: &str = "patch-service";
-const CHECK: &str = "check-for-ready";
-/// Accepted: nothing here takes so long, and nothing is asked so often.
-const TIMES: [&str; 2] = ["graceful-shutdown-time", "check-for-ready-interval"];
 /// Flags that nobody else has.
 const OWN: [&str; 7] = [SERVICE, KEY, CONTAINER, PORT, PATCH, CHECK, TIMES[0]];
 
@@ -37,11 +29,7 @@ pub(super) fn read(
 ) -> Result<Asked, Refused> {
     let seed = &SERVICE_LEADER_ELECTION;
     let refused = |message: &str| Refused::new(seed, message);
-    let valued = [
-        LEASE, SERVICE, KEY, POD, NAMESPACE, CONTAINER, PORT, KUBECONFIG,
-    ];
-    let known: Vec<&str> = valued.into_iter().chain(TIMES).collect();
-    let flags = Flags::read(arguments, &known, &[PATCH, CHECK]);
+    let flags = Flags::read(arguments, &VALUED, &SWITCHES);
     let flags = flags.map_err(|error| Refused {
         exit_code: super::USAGE,
         ..Refused::new(seed, error)

@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 
 /// What was given, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flags<'a>(BTreeMap<&'a str, &'a str>);
+pub struct Flags<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Flags<'a> {
     /// Reads all arguments. Those of `switches` need no value.
     ///
     /// # Errors
     /// What Go's own reader says of the first one that it does not know, or that lacks its value.
-    pub(super) fn read(
-        arguments: &[&'a str],
-        known: &[&str],
-        switches: &[&str],
-    ) -> Result<Self, String> {
+    pub fn read(arguments: &[&'a str], known: &[&str], switches: &[&str]) -> Result<Self, String> {
         let mut given = BTreeMap::new();
         let mut rest = arguments.iter().copied();
         while let Some(argument) = rest.next() {
@@ -43,13 +39,15 @@ impl<'a> Flags<'a> {
     }
 
     /// The value of a flag, if it was given one that is not empty.
-    pub(super) fn get(&self, flag: &str) -> Option<&'a str> {
+    #[must_use]
+    pub fn get(&self, flag: &str) -> Option<&'a str> {
         self.0.get(flag).copied().filter(|value| !value.is_empty())
     }
 }
 
 /// Whether any of these flags is among the arguments.
-pub(super) fn any(arguments: &[&str], flags: &[&str]) -> bool {
+#[must_use]
+pub fn any(arguments: &[&str], flags: &[&str]) -> bool {
     let flag = |argument: &&str| {
         let flag = name(argument)?;
         Some(
