@@ -92,7 +92,12 @@ async fn world(cluster: &Cluster, planned: &Policies) -> Result<World, Failure> 
         .map(|it| (it.metadata.name, it.metadata.labels.unwrap_or_default()))
         .collect();
     let all = || planned.values().chain(before.values());
-    let kinds: BTreeSet<WorkloadKind> = all().flat_map(|it| it.kinds().iter().copied()).collect();
+    let injected = all().any(|policy| policy.injects());
+    let kinds: BTreeSet<WorkloadKind> = match injected {
+        // Whoever has the name of a workload may be of any kind.
+        true => WorkloadKind::ALL.into(),
+        false => all().flat_map(|it| it.kinds().iter().copied()).collect(),
+    };
     let mut workloads = Vec::new();
     for kind in kinds {
         let path = format!("/apis/{}/v1/{}", kind.group(), kind.plural());
@@ -116,11 +121,22 @@ async fn world(cluster: &Cluster, planned: &Policies) -> Result<World, Failure> 
                 .push(route);
         }
     }
+    let mut leases = BTreeMap::new();
+    if injected {
+        let path = "/apis/coordination.k8s.io/v1/leases";
+        for lease in list::<Object>(cluster, "list leases", path, "").await? {
+            let Meta {
+                namespace, name, ..
+            } = &lease.metadata;
+            leases.insert((namespace.clone(), name.clone()), lease.metadata);
+        }
+    }
     Ok(World {
         before,
         namespaces,
         workloads,
         services,
+        leases,
     })
 }
 

@@ -16,7 +16,7 @@ struct Account {
 }
 
 /// In every namespace.
-const WEBHOOK: [&str; 15] = [
+const WEBHOOK: [&str; 16] = [
     "get list patch watch mutatingwebhookconfigurations.admissionregistration.k8s.io/active-passive",
     "create get list watch serviceaccounts",
     "create get list update watch rolebindings.rbac.authorization.k8s.io",
@@ -33,6 +33,7 @@ const WEBHOOK: [&str; 15] = [
     "list jobs.batch",
     "list cronjobs.batch",
     "list pods",
+    "list leases.coordination.k8s.io",
 ];
 
 const ACCOUNTS: [Account; 4] = [

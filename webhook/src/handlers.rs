@@ -5,6 +5,7 @@
 
 use crate::metrics::Metrics;
 use crate::policy::known::Known;
+use crate::policy::rivals;
 use crate::provision::{Need, ProvisionError, Provisioner};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,7 +14,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use common::contract::{INJECT_PATH, ROUTE_PATH};
 use futures_util::FutureExt;
-use inject::policy::{asks, decide};
+use inject::policy::{Claim, Labels, Policy, asks, claim, decide};
 use inject::reason::Reason;
 use inject::review::{Answer, Resource, Review};
 use inject::route::route;
@@ -100,7 +101,7 @@ impl App {
         if self.provisioner.excludes(&review.namespace) {
             return Decision::Skip(Reason::ExcludedNamespace);
         }
-        let (policies, _) = self.policies.about(&review.namespace).await;
+        let (policies, labels) = self.policies.about(&review.namespace).await;
         let decision =
             |info: &RequestInfo<'_>| decide(&review.object, info, &self.settings, &policies);
         let decided = decision(&review.info());
@@ -109,6 +110,11 @@ impl App {
         };
         if !policies.is_empty() {
             self.policies.note_review();
+            if let Some(claim) = claim(&review.object, &policies)
+                && let Some(reason) = self.taken(review, (&policies, &labels), claim).await
+            {
+                return Decision::Skip(reason);
+            }
         }
         let need = Need::of(injection, &review.namespace);
         if review.dry_run {
@@ -136,6 +142,30 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Why a pod that did not ask goes without the sidecar: the name of its group is somebody else's.
+    async fn taken(
+        &self,
+        review: &Review,
+        (policies, labels): (&[Arc<Policy>], &Labels),
+        claim: Claim,
+    ) -> Option<Reason> {
+        let client = self.provisioner.client();
+        let place = (review.namespace.as_str(), labels);
+        let why = match rivals::against(client, policies, place, &claim).await {
+            Ok(why) => why?,
+            Err(error) => {
+                let (uid, owner) = (&review.uid, &claim.owner);
+                tracing::warn!(uid, %owner, %error, "cannot look up who else has a workload's name");
+                format!(
+                    "whose the name {} is cannot be looked up: {error}",
+                    owner.name
+                )
+            }
+        };
+        let policy = claim.policy;
+        Some(Reason::NotForThisPod { policy, why })
     }
 
     /// What cannot be read gets no answer.

@@ -223,22 +223,18 @@ impl Parts<'_> {
         let args = self.args;
         if !args.policies {
             self.readiness.set(Part::Policies, true);
+            // What a time with policies may have left.
+            known.none();
+            tasks.spawn(self.entries_keeper(known).keep(there));
             return;
         }
         let validating: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
         let (configuration, state) = watch::channel(Single::Unknown);
         let scope = Scope::named("the configuration of policies", &args.configuration);
-        let follow = follow_one(Whole(validating.clone()), scope, configuration);
+        let follow = follow_one(Whole(validating), scope, configuration);
         tasks.spawn(once_served(there.served.clone(), follow));
         there.validating = state;
-        let keeper = entries::Keeper {
-            mutating: Api::all(self.client.clone()),
-            validating,
-            name: args.configuration.clone(),
-            service: (args.service.clone(), args.namespace.clone()),
-            known: known.clone(),
-        };
-        tasks.spawn(keeper.keep(there));
+        tasks.spawn(self.entries_keeper(known).keep(there));
         let writer = status::Writer {
             client: self.client.clone(),
             known: known.clone(),
@@ -247,6 +243,17 @@ impl Parts<'_> {
         tasks.spawn(writer.run());
         let (client, readiness) = (self.client.clone(), self.readiness.clone());
         tasks.spawn(known.clone().follow(client, readiness));
+    }
+
+    fn entries_keeper(&self, known: &Arc<Known>) -> entries::Keeper {
+        let args = self.args;
+        entries::Keeper {
+            mutating: Api::all(self.client.clone()),
+            validating: Api::all(self.client.clone()),
+            name: args.configuration.clone(),
+            service: (args.service.clone(), args.namespace.clone()),
+            known: known.clone(),
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::policy::Policies;
 use crate::table::Table;
 use ::inject::policy::{
-    Added, Enforcement, Labels, Part, Policy, ServiceRoute, Verdict, Workload, WorkloadKind,
-    evaluate,
+    Added, Beside, Enforcement, Labels, Part, Policy, Rivals, ServiceRoute, Verdict, Workload,
+    WorkloadKind, evaluate,
 };
 use common::contract;
+use common::objects::Meta;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,45 @@ pub(crate) struct World {
     pub(crate) namespaces: BTreeMap<String, Labels>,
     pub(crate) workloads: Vec<(WorkloadKind, Value)>,
     pub(crate) services: BTreeMap<String, Vec<ServiceRoute>>,
+    /// By namespace and name.
+    pub(crate) leases: BTreeMap<(String, String), Meta>,
+}
+
+impl World {
+    /// Workloads by namespace and name.
+    fn namesakes(&self) -> BTreeMap<(&str, &str), Vec<(WorkloadKind, &Value)>> {
+        let mut namesakes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (kind, object) in &self.workloads {
+            let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
+            let place = (text("namespace"), text("name"));
+            namesakes.entry(place).or_default().push((*kind, object));
+        }
+        namesakes
+    }
+
+    /// What stands beside workloads of one name, under these policies.
+    fn rivals(
+        &self,
+        policies: &[Arc<Policy>],
+        (namespace, name): (&str, &str),
+        namesakes: &[(WorkloadKind, &Value)],
+    ) -> Rivals {
+        let mut rivals = Rivals::default();
+        if let Some(labels) = self.namespaces.get(namespace) {
+            for (kind, object) in namesakes {
+                rivals.add_workload(policies, labels, *kind, object);
+            }
+        }
+        if let Some(lease) = self.leases.get(&(namespace.to_owned(), name.to_owned())) {
+            let labels = lease.labels.iter().flatten();
+            let notes = lease.annotations.iter().flatten();
+            rivals.add_lease(
+                labels.map(|(key, _)| key.as_str()),
+                notes.map(|(key, value)| (key.as_str(), value.as_str())),
+            );
+        }
+        rivals
+    }
 }
 
 /// What would come of it.
@@ -102,6 +142,7 @@ impl Plan {
             cannot: 0,
             items: Vec::new(),
         };
+        let namesakes = world.namesakes();
         for (kind, object) in &world.workloads {
             let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
             let (Some(labels), Some(workload)) = (
@@ -110,9 +151,24 @@ impl Plan {
             ) else {
                 continue;
             };
+            if Workload::is_run(*kind, object) {
+                continue;
+            }
             let services = world.services.get(namespace).map_or(&[][..], Vec::as_slice);
-            let of = |policies| evaluate(policies, labels, &workload, Some(services));
-            let (before, after) = (of(&before), of(&after));
+            let place = (namespace, workload.name);
+            let same = namesakes.get(&place).map_or(&[][..], Vec::as_slice);
+            let (old, new) = (
+                world.rivals(&before, place, same),
+                world.rivals(&after, place, same),
+            );
+            let of = |policies, rivals| {
+                let beside = Beside {
+                    services: Some(services),
+                    rivals: Some(rivals),
+                };
+                evaluate(policies, labels, &workload, beside)
+            };
+            let (before, after) = (of(&before, &old), of(&after, &new));
             let ours = |policy: &&Policy| planned.contains_key(policy.name());
             if !before.matching.iter().chain(&after.matching).any(ours) {
                 continue;

@@ -3,7 +3,8 @@
 //!
 //! - [`Policy`]: one of them, checked;
 //! - [`decide`]: [`crate::decide`] for a pod of a namespace that has policies;
-//! - [`evaluate`]: the same for a workload, before it has pods, and what violates which policy.
+//! - [`evaluate`]: the same for a workload, before it has pods, and what violates which policy;
+//! - [`Rivals`]: whose the name of a group is, where a policy asks in a workload's place.
 //!
 //! Precedence follows names. Policies are looked at in the order of their names, and the first that
 //! says something about an annotation counts; what the pod template says itself comes before all of
@@ -13,13 +14,15 @@
 
 mod check;
 mod evaluate;
+mod rivals;
 mod selector;
 mod under;
 mod workload;
 
-pub use evaluate::{Part, Verdict, Violation, evaluate};
+pub use evaluate::{Beside, Part, Verdict, Violation, evaluate};
+pub use rivals::{Claim, Rivals};
 pub use selector::{Operator, Requirement, Selector};
-pub use under::{Added, asks, decide};
+pub use under::{Added, asks, claim, decide};
 pub use workload::{ServiceRoute, Workload, WorkloadKind};
 
 use serde::{Deserialize, Serialize};

@@ -134,11 +134,7 @@ pub(crate) const SERVICE: Keep = Fields(&[
 pub(crate) const WORKLOAD: Keep = Fields(&[
     (
         "metadata",
-        Fields(&[
-            ("name", Scalar),
-            ("generateName", Scalar),
-            ("ownerReferences", Each(&Fields(&[("controller", Scalar)]))),
-        ]),
+        Fields(&[("name", Scalar), ("generateName", Scalar)]),
     ),
     (
         "spec",

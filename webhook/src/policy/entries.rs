@@ -251,9 +251,14 @@ impl Maker<'_> {
                 "changes",
                 "oldObject == null || object.spec != oldObject.spec",
             ),
+            // A CronJob is judged when it is applied, and its runs go on. Who else says that an object
+            // is a run of one does not pass by.
             (
-                "of-nobody",
-                "!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false))",
+                "no-run-of-a-cron-job",
+                "!(object.metadata.?ownerReferences.orValue([]).exists(o, \
+                 o.?controller.orValue(false) && o.kind == 'CronJob') && \
+                 (request.userInfo.username == 'system:kube-controller-manager' || \
+                 request.userInfo.username.startsWith('system:serviceaccount:kube-system:')))",
             ),
         ];
         let condition = |(name, expression): (&str, &str)| MatchCondition {

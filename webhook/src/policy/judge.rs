@@ -3,12 +3,15 @@
 use crate::client::{ApiError, within};
 use crate::handlers::{App, respond};
 use crate::policy::known::Known;
+use crate::policy::rivals::rivals;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use common::contract::POLICY_PATH;
-use inject::policy::{Enforcement, ServiceRoute, Violation, Workload, WorkloadKind, evaluate};
+use inject::policy::{
+    Beside, Enforcement, ServiceRoute, Violation, Workload, WorkloadKind, evaluate,
+};
 use inject::reason::{Reason, Reasons};
 use inject::review::{Answer, Resource, Review};
 use k8s_openapi::api::core::v1::Service;
@@ -44,9 +47,9 @@ pub async fn judge_workload(
         Ok(violations) => violations,
         Err(error) => {
             // The failure policy lets the workload in; it is counted all the same.
-            tracing::warn!(uid, policy, %error, "cannot list the Services that a policy asks for");
+            tracing::warn!(uid, policy, %error, "cannot read what a policy asks for beside the workload");
             app.metrics
-                .review(POLICY_PATH, "failed", "services", began.elapsed());
+                .review(POLICY_PATH, "failed", "beside", began.elapsed());
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
@@ -90,12 +93,24 @@ async fn violations(
     let Some(workload) = workload else {
         return Ok(None);
     };
-    let services = if judging.spec().constraints.require_routed_service {
-        services(client, &review.namespace).await?
+    let constraints = &judging.spec().constraints;
+    let namespace = review.namespace.as_str();
+    let services = if constraints.require_routed_service {
+        services(client, namespace).await?
     } else {
         None
     };
-    let verdict = evaluate(&policies, &labels, &workload, services.as_deref());
+    let injected = policies.iter().any(|it| it.injects());
+    let rivals = if constraints.require_sidecar && injected {
+        Some(rivals(client, &policies, (namespace, &labels), workload.name).await?)
+    } else {
+        None
+    };
+    let beside = Beside {
+        services: services.as_deref(),
+        rivals: rivals.as_ref(),
+    };
+    let verdict = evaluate(&policies, &labels, &workload, beside);
     let against = |it: Violation<'_>| {
         let name = it.policy.name();
         (name == policy).then(|| Reason::PolicyViolated {

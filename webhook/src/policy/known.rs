@@ -76,6 +76,11 @@ impl Known {
         }
     }
 
+    /// There are none, and nobody looks for any.
+    pub fn none(&self) {
+        self.policies.send_modify(|policies| policies.listed = true);
+    }
+
     /// Namespaces that no policy is about.
     pub fn excluded(&self) -> &[String] {
         &self.excluded

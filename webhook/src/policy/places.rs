@@ -5,9 +5,10 @@ use crate::client::{ApiError, REQUEST_DEADLINE, within};
 use inject::policy::{Labels, WorkloadKind};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
-use kube::core::{ApiResource, DynamicObject, ObjectList, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicObject, ObjectList, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -44,20 +45,33 @@ impl<'a> Places<'a> {
         kind: WorkloadKind,
         each: impl FnMut(DynamicObject),
     ) -> Result<(), ApiError> {
-        let resource = ApiResource {
-            group: kind.group().to_owned(),
-            version: "v1".to_owned(),
-            api_version: format!("{}/v1", kind.group()),
-            kind: kind.as_str().to_owned(),
-            plural: kind.plural().to_owned(),
-        };
-        let client = || self.client.clone();
-        let api = |place: Option<&str>| match place {
-            Some(name) => Api::namespaced_with(client(), name, &resource),
-            None => Api::all_with(client(), &resource),
-        };
         let list = async |api: &Api<DynamicObject>, params: &ListParams| api.list(params).await;
-        self.every(PAGE_WHOLE, api, list, each).await
+        self.every(PAGE_WHOLE, |place| self.of_kind(kind, place), list, each)
+            .await
+    }
+
+    /// Hands the metadata of every workload of a kind to `each`.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub async fn names(
+        &self,
+        kind: WorkloadKind,
+        mut each: impl FnMut(ObjectMeta),
+    ) -> Result<(), ApiError> {
+        let list =
+            async |api: &Api<DynamicObject>, params: &ListParams| api.list_metadata(params).await;
+        let api = |place: Option<&str>| self.of_kind(kind, place);
+        self.every(PAGE_METADATA, api, list, |object| each(object.metadata))
+            .await
+    }
+
+    fn of_kind(&self, kind: WorkloadKind, place: Option<&str>) -> Api<DynamicObject> {
+        let resource = resource(kind);
+        match place {
+            Some(name) => Api::namespaced_with(self.client.clone(), name, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
     }
 
     /// Hands every object of a kind to `each`.
@@ -124,4 +138,29 @@ impl<'a> Places<'a> {
         }
         Ok(())
     }
+}
+
+/// A kind of workload, as requests name it.
+pub(super) fn resource(kind: WorkloadKind) -> ApiResource {
+    ApiResource {
+        group: kind.group().to_owned(),
+        version: "v1".to_owned(),
+        api_version: format!("{}/v1", kind.group()),
+        kind: kind.as_str().to_owned(),
+        plural: kind.plural().to_owned(),
+    }
+}
+
+/// A workload as the API server has it, as far as it is looked at.
+pub(super) fn read(object: DynamicObject) -> Value {
+    let mut data = object.data;
+    let metadata = &object.metadata;
+    json!({
+        "metadata": {
+            "name": metadata.name,
+            "creationTimestamp": metadata.creation_timestamp,
+            "ownerReferences": metadata.owner_references,
+        },
+        "spec": data.get_mut("spec").map(Value::take).unwrap_or_default(),
+    })
 }

@@ -5,17 +5,17 @@
 
 use crate::client::ApiError;
 use crate::policy::judge::route;
-use crate::policy::places::Places;
+use crate::policy::places::{Places, read};
+use crate::policy::rivals::{Name, contested};
 use common::contract;
 use common::owner::Owner;
 use inject::policy::{
-    Labels, Part, Policy, ServiceRoute, Verdict, Workload, WorkloadKind, evaluate,
+    Beside, Labels, Part, Policy, Rivals, ServiceRoute, Verdict, Workload, WorkloadKind, evaluate,
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::{Client, ResourceExt};
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -74,6 +74,7 @@ pub async fn survey(
         namespaces,
         bare: HashSet::new(),
         services: None,
+        contested: HashMap::new(),
         tallies: BTreeMap::new(),
     };
     for policy in policies {
@@ -101,6 +102,9 @@ pub async fn survey(
         places.whole(keep).await?;
         count.services = Some(services);
     }
+    if policies.iter().any(|policy| policy.injects()) {
+        count.contested = contested(client, policies, namespaces).await?;
+    }
     let kinds: BTreeSet<WorkloadKind> = policies
         .iter()
         .flat_map(|policy| policy.kinds().iter().copied())
@@ -120,6 +124,8 @@ struct Count<'a> {
     bare: HashSet<Place>,
     /// Of each namespace; none: no policy asks for them.
     services: Option<HashMap<String, Vec<ServiceRoute>>>,
+    /// Names that are not one workload's alone.
+    contested: HashMap<Name, Rivals>,
     tallies: BTreeMap<String, Tally>,
 }
 
@@ -146,14 +152,22 @@ impl Count<'_> {
         let Some(labels) = self.namespaces.get(&namespace) else {
             return;
         };
-        let object = whole(object);
+        let object = read(object);
         let Some(workload) = Workload::read(kind, &object) else {
             return;
         };
+        if Workload::is_run(kind, &object) {
+            return;
+        }
         let nothing = Vec::new();
         let services = self.services.as_ref();
         let services = services.map(|all| all.get(&namespace).unwrap_or(&nothing).as_slice());
-        let verdict = evaluate(self.policies, labels, &workload, services);
+        let name = (namespace.clone(), workload.name.to_owned());
+        let beside = Beside {
+            services,
+            rivals: self.contested.get(&name),
+        };
+        let verdict = evaluate(self.policies, labels, &workload, beside);
         let place = (
             namespace.clone(),
             kind.as_str().to_owned(),
@@ -226,20 +240,6 @@ fn keep(named: &mut BTreeSet<Named>, one: Named) {
 
 fn is_controller(owner: &k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference) -> bool {
     owner.controller == Some(true)
-}
-
-/// The object as the API server has it, as far as it is looked at.
-fn whole(object: DynamicObject) -> Value {
-    let owners = object.owner_references().iter();
-    let owners: Vec<Value> = owners
-        .map(|owner| json!({"controller": is_controller(owner)}))
-        .collect();
-    let name = object.name_any();
-    let mut data = object.data;
-    json!({
-        "metadata": {"name": name, "ownerReferences": owners},
-        "spec": data.get_mut("spec").map(Value::take).unwrap_or_default(),
-    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ fn world(before: Policies) -> World {
             deployment("kube-system", "asks", 1, asks),
         ],
         services: BTreeMap::new(),
+        leases: BTreeMap::new(),
     }
 }
 
@@ -122,4 +123,25 @@ fn formats_for_programs_name_the_result() {
         (&refused[0]["name"], &refused[0]["policy"]),
         (&json!("asks"), &json!("team-a"))
     );
+}
+
+#[test]
+fn a_plan_knows_whose_the_name_of_a_group_is() {
+    let planned = planned(json!({"inject": "Default"}));
+    let mut world = world(Policies::new());
+    let (_, mut twin) = deployment("shop", "silent", 2, json!({}));
+    twin["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    world.workloads.push((WorkloadKind::StatefulSet, twin));
+    let (_, run) = deployment("shop", "asks", 2, json!({}));
+    let mut run = run;
+    run["metadata"]["ownerReferences"] = json!([{"kind": "CronJob", "controller": true}]);
+    world.workloads.push((WorkloadKind::Job, run));
+    let text = Plan::of(&planned, &world).text();
+    for part in [
+        "Deployment/silent    cannot   its pods go without the sidecar: StatefulSet/silent has the group",
+        "StatefulSet/silent   change   it gets the sidecar",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    assert!(!text.contains("Job/asks"), "{text}");
 }

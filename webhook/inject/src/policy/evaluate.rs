@@ -3,9 +3,10 @@
 use crate::decision::{Decision, RequestInfo, Settings};
 use crate::options::Options;
 use crate::policy::under::{self, Added, annotated};
-use crate::policy::{Constraints, Labels, Policy, ServiceRoute, Workload};
+use crate::policy::{Claim, Constraints, Labels, Policy, Rivals, ServiceRoute, Workload};
 use common::contract;
 use common::duration::format_ms;
+use common::owner::Owner;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -54,13 +55,22 @@ pub struct Violation<'p> {
     pub what: String,
 }
 
+/// What there is beside a workload. What nobody knows, nothing is said about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The Services of its namespace.
+    pub services: Option<&'a [ServiceRoute]>,
+    /// What else has its name.
+    pub rivals: Option<&'a Rivals>,
+}
+
 /// Looks at a workload of a namespace with these labels, under `policies` in the order of their
-/// names. `services` are those of the namespace; none: nobody knows, and nothing is said about them.
+/// names.
 pub fn evaluate<'p>(
     policies: &'p [Arc<Policy>],
     namespace: &Labels,
     workload: &Workload<'_>,
-    services: Option<&[ServiceRoute]>,
+    beside: Beside<'_>,
 ) -> Verdict<'p> {
     let about = |policy: &&Policy| {
         policy.is_about_namespace(namespace)
@@ -69,7 +79,15 @@ pub fn evaluate<'p>(
     let matching: Vec<&Policy> = policies.iter().map(Arc::as_ref).filter(about).collect();
     let added = under::added(workload.annotations(), matching.iter().copied());
     let pod = annotated(&workload.pod(), &added);
-    let part = part(workload, &pod, &added);
+    let mut part = part(workload, &pod, &added);
+    if let (Part::Takes { by, .. }, Some(rivals)) = (&part, beside.rivals) {
+        let label = |key: &str| workload.label(key);
+        let owner = Owner::behind(workload.kind.as_str(), workload.name, label);
+        let claim = Claim::of(workload.annotations(), &added, owner);
+        if let Some(why) = claim.and_then(|claim| rivals.against(&claim)) {
+            part = Part::Cannot { by: *by, why };
+        }
+    }
     let none = Map::new();
     let annotations = pod["metadata"]["annotations"].as_object();
     let options = Options::parse(annotations.unwrap_or(&none));
@@ -78,7 +96,7 @@ pub fn evaluate<'p>(
         pod: &pod,
         part: &part,
         options: options.ok(),
-        services,
+        services: beside.services,
     };
     let of_policy = |policy: &&'p Policy| {
         let policy = *policy;
@@ -94,7 +112,9 @@ pub fn evaluate<'p>(
     }
 }
 
-fn part<'p>(workload: &Workload<'_>, pod: &Value, added: &[Added<'p>]) -> Part<'p> {
+/// Whether a workload takes part, whoever else has its name. `pod` is one of its pods, with what
+/// policies add.
+pub(super) fn part<'p>(workload: &Workload<'_>, pod: &Value, added: &[Added<'p>]) -> Part<'p> {
     let by = added
         .iter()
         .find(|it| it.key == contract::INJECT)

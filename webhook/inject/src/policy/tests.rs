@@ -187,7 +187,11 @@ fn against(spec: &Value, workload: &Value) -> Vec<String> {
             selector: labels(&[("app", "by-label"), (contract::ROLE, "active")]),
         },
     ];
-    let verdict = evaluate(&policies, &Labels::new(), &workload, Some(&services));
+    let beside = Beside {
+        services: Some(&services),
+        rivals: None,
+    };
+    let verdict = evaluate(&policies, &Labels::new(), &workload, beside);
     verdict.violations.into_iter().map(|it| it.what).collect()
 }
 
@@ -302,11 +306,18 @@ fn a_service_may_route_by_the_label_of_the_role() {
 }
 
 #[test]
-fn a_workload_that_another_one_keeps_is_none_of_its_own() {
+fn of_what_another_object_keeps_only_runs_of_cron_jobs_are_looked_at_in_its_place() {
     let mut job = deployment(1, json!({}));
-    assert!(Workload::read(WorkloadKind::Job, &job).is_some());
+    let is_run = |kind, object: &Value| Workload::is_run(kind, object);
+    assert!(!is_run(WorkloadKind::Job, &job));
     job["metadata"]["ownerReferences"] = json!([{"kind": "CronJob", "controller": true}]);
-    assert!(Workload::read(WorkloadKind::Job, &job).is_none());
+    assert!(is_run(WorkloadKind::Job, &job));
+    assert!(
+        !is_run(WorkloadKind::Deployment, &job),
+        "nobody makes these"
+    );
+    job["metadata"]["ownerReferences"] = json!([{"kind": "Operator", "controller": true}]);
+    assert!(!is_run(WorkloadKind::Job, &job));
 }
 
 #[test]

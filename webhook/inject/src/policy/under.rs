@@ -5,7 +5,7 @@
 
 use crate::decision::{Decision, RequestInfo, Settings};
 use crate::patch::{Patch, Pointer};
-use crate::policy::Policy;
+use crate::policy::{Claim, Policy};
 use crate::reason::Reason;
 use common::contract;
 use common::owner::Owner;
@@ -36,22 +36,12 @@ pub fn decide(
     if policies.is_empty() {
         return usual();
     }
-    let Some(metadata) = pod.get("metadata").and_then(Value::as_object) else {
+    let Some(Under {
+        annotations, added, ..
+    }) = Under::of(pod, policies)
+    else {
         return usual();
     };
-    let annotations = match metadata.get("annotations") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(annotations)) => Some(annotations),
-        Some(_) => return usual(),
-    };
-    let text = |key: &str| metadata.get("labels")?.get(key)?.as_str();
-    let Some(owner) = owner(metadata, text) else {
-        return usual();
-    };
-    let matching = policies
-        .iter()
-        .filter(|policy| policy.is_about(&owner.kind, text));
-    let added = added(annotations, matching.map(Arc::as_ref));
     if added.is_empty() {
         return usual();
     }
@@ -79,6 +69,47 @@ pub fn decide(
             })
         }
         other => other,
+    }
+}
+
+/// What a pod claims for which one of `policies` asks: the group of its workload's name. The pod is let
+/// in with the sidecar only if nobody else has that name.
+pub fn claim(pod: &Value, policies: &[Arc<Policy>]) -> Option<Claim> {
+    let Under {
+        annotations,
+        added,
+        owner,
+    } = Under::of(pod, policies)?;
+    Claim::of(annotations, &added, owner)
+}
+
+/// A pod that policies may be about.
+struct Under<'a, 'p> {
+    annotations: Option<&'a Map<String, Value>>,
+    owner: Owner,
+    /// What policies say in its place.
+    added: Vec<Added<'p>>,
+}
+
+impl<'a, 'p> Under<'a, 'p> {
+    /// None for a pod that is malformed, or has no workload.
+    fn of(pod: &'a Value, policies: &'p [Arc<Policy>]) -> Option<Self> {
+        let metadata = pod.get("metadata")?.as_object()?;
+        let annotations = match metadata.get("annotations") {
+            None | Some(Value::Null) => None,
+            Some(annotations) => Some(annotations.as_object()?),
+        };
+        let text = |key: &str| metadata.get("labels")?.get(key)?.as_str();
+        let owner = owner(metadata, text)?;
+        let matching = policies
+            .iter()
+            .filter(|policy| policy.is_about(&owner.kind, text));
+        let added = added(annotations, matching.map(Arc::as_ref));
+        Some(Self {
+            annotations,
+            owner,
+            added,
+        })
     }
 }
 

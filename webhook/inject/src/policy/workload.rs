@@ -99,16 +99,8 @@ pub struct Workload<'a> {
 }
 
 impl<'a> Workload<'a> {
-    /// Reads a workload. None for an object that is made and kept by another one, such as the Job of
-    /// a CronJob.
+    /// Reads a workload. None for one without a name.
     pub fn read(kind: WorkloadKind, object: &'a Value) -> Option<Self> {
-        let owners = object
-            .pointer("/metadata/ownerReferences")
-            .and_then(Value::as_array);
-        let controls = |owner: &Value| owner.get("controller") == Some(&Value::Bool(true));
-        if owners.is_some_and(|owners| owners.iter().any(controls)) {
-            return None;
-        }
         let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
         let counts = matches!(kind, WorkloadKind::Deployment | WorkloadKind::StatefulSet);
         let replicas = object.pointer("/spec/replicas").and_then(Value::as_u64);
@@ -118,6 +110,18 @@ impl<'a> Workload<'a> {
             replicas: counts.then(|| replicas.unwrap_or(REPLICAS)),
             template: object.pointer(kind.template()),
         })
+    }
+
+    /// Whether this is one run of a CronJob, which is looked at in its place.
+    pub fn is_run(kind: WorkloadKind, object: &Value) -> bool {
+        let owners = object
+            .pointer("/metadata/ownerReferences")
+            .and_then(Value::as_array);
+        let cron_job = |owner: &Value| {
+            owner.get("controller") == Some(&Value::Bool(true))
+                && owner["kind"] == WorkloadKind::CronJob.as_str()
+        };
+        kind == WorkloadKind::Job && owners.is_some_and(|owners| owners.iter().any(cron_job))
     }
 
     /// The value of a label of its pods.

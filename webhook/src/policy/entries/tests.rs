@@ -22,6 +22,15 @@ fn path(kind: &str) -> String {
 
 /// Configurations as the chart makes them, and who keeps entries in them while what is returned is kept.
 fn start(api: &FakeApi) -> watch::Sender<Option<Arc<Served>>> {
+    let known = Arc::new(Known::new(vec!["kube-system".to_owned()]));
+    let follow = known
+        .clone()
+        .follow(api.client(), Arc::new(Readiness::default()));
+    tokio::spawn(follow);
+    keep(api, known)
+}
+
+fn keep(api: &FakeApi, known: Arc<Known>) -> watch::Sender<Option<Arc<Served>>> {
     let entry = json!({
         "name": "inject.active-passive.dev",
         "admissionReviewVersions": ["v1"],
@@ -31,12 +40,6 @@ fn start(api: &FakeApi) -> watch::Sender<Option<Arc<Served>>> {
     });
     api.put(&path("mutating"), json!({"webhooks": [entry]}));
     api.put(&path("validating"), json!({}));
-    let known = Arc::new(Known::new(vec!["kube-system".to_owned()]));
-    tokio::spawn(
-        known
-            .clone()
-            .follow(api.client(), Arc::new(Readiness::default())),
-    );
     let (mutating, mutating_state) = watch::channel(Single::Unknown);
     let (validating, validating_state) = watch::channel(Single::Unknown);
     let scope = || Scope::named("the configuration", "active-passive");
@@ -168,4 +171,23 @@ async fn a_policy_that_only_counts_needs_no_entry() {
     sleep(Duration::from_secs(30)).await;
     assert_eq!(names(api.get(&path("mutating")).as_ref()), [CHARTS]);
     assert_eq!(names(api.get(&path("validating")).as_ref()), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_policies_no_entry_of_an_earlier_time_stays() {
+    let api = FakeApi::new();
+    api.put(POLICY, policy("Default", "Warn"));
+    let served = start(&api);
+    api.wait_for(&path("mutating"), |it| names(it) == [CHARTS, OURS])
+        .await;
+    drop(served);
+
+    let left = api.get(&path("mutating")).unwrap();
+    let api = FakeApi::new();
+    let known = Arc::new(Known::new(Vec::new()));
+    known.none();
+    let _served = keep(&api, known);
+    api.put(&path("mutating"), left);
+    api.wait_for(&path("mutating"), |it| names(it) == [CHARTS])
+        .await;
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::fake_api::FakeApi;
+use serde_json::{Value, json};
 
 fn deployment(api: &FakeApi, name: &str, annotations: Value) {
     let path = format!("/apis/apps/v1/namespaces/shop/deployments/{name}");
@@ -105,4 +106,36 @@ fn the_first_ones_are_named() {
     }
     assert_eq!(named.len(), NAMED_MAX);
     assert_eq!(named.first().unwrap().name, "app-00");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_name_is_taken_is_counted_as_without_and_named_with_the_reason() {
+    let api = FakeApi::new();
+    deployment(&api, "web", json!({}));
+    deployment(&api, "shop", json!({}));
+    let shop = api
+        .get("/apis/apps/v1/namespaces/shop/deployments/shop")
+        .unwrap();
+    api.put("/apis/apps/v1/namespaces/shop/statefulsets/shop", shop);
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/web";
+    api.put(lease, json!({"metadata": {}}));
+    let object = json!({"metadata": {"name": "all"}, "spec": {"inject": "Default"}});
+    let policies = [Arc::new(Policy::read(&object).unwrap())];
+    let namespaces = BTreeMap::from([("shop".to_owned(), Labels::new())]);
+    let tallies = survey(&api.client(), &policies, &namespaces).await.unwrap();
+    let all = &tallies["all"];
+    assert_eq!((all.matched, all.injected, all.not_yet), (3, 1, 2));
+    let named: Vec<String> = all
+        .not_yet_named
+        .iter()
+        .map(|it| format!("{}/{}: {}", it.kind, it.name, it.why))
+        .collect();
+    assert!(
+        named[0].contains("Deployment/web: it cannot have the sidecar: Lease web"),
+        "{named:#?}"
+    );
+    assert!(
+        named[1].contains("StatefulSet/shop: it cannot have the sidecar: Deployment/shop has"),
+        "{named:#?}"
+    );
 }
