@@ -46,7 +46,7 @@ model: .cargo
 mutants: .cargo
 	@$(RUN) mutants
 
-# Write docs/annotations.md anew from the contract.
+# Write docs/annotations.md and docs/metrics.md anew from the contract and the metrics.
 docs: .cargo
 	@UPDATE=1 cargo test --quiet --locked --package common
 

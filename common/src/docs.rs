@@ -1,8 +1,10 @@
-//! `docs/annotations.md`, generated from the contract.
+//! `docs/annotations.md`, generated from the contract, and `docs/metrics.md`, generated from the
+//! metrics.
 
 use crate::contract::{
     Key, LEASE_ANNOTATIONS, SERVICE_ANNOTATIONS, TEMPLATE_ANNOTATIONS, WRITTEN_KEYS,
 };
+use crate::metrics::{Metric, service_mode, sidecar, webhook};
 use std::fmt::Write;
 
 const INTRODUCTION: &str = "\
@@ -33,7 +35,7 @@ is a warning that names the nearest known key. The message is where the pod is m
 Deployment, `kubectl describe replicaset`.
 ";
 
-/// One table of the page.
+/// One table of the page of annotations.
 struct Section {
     title: &'static str,
     introduction: &'static str,
@@ -72,7 +74,49 @@ const SECTIONS: [Section; 4] = [
     },
 ];
 
-/// The whole page. A test compares it with the file in docs/.
+const METRICS_INTRODUCTION: &str = "\
+# Metrics
+
+Generated from `common/src/metrics`; `make docs` writes it anew.
+
+Every program answers `/metrics` in Prometheus's text format. The chart has what the Prometheus operator \
+scrapes them by (`monitoring.serviceMonitor`, `monitoring.podMonitor`), alerts \
+(`monitoring.prometheusRule`, with cause and cure in [operations.md](operations.md#alerts)) and a \
+Grafana dashboard (`monitoring.grafanaDashboard`). The PodMonitor adds the label `group` to what sidecars \
+say, and Prometheus `namespace` and `pod`; alerts and dashboard go by these three.
+
+A histogram `x` is stored as `x_bucket`, `x_sum` and `x_count`. A series with labels begins with the first \
+value that it has to tell.
+";
+
+/// One table of the page of metrics.
+struct Program {
+    title: &'static str,
+    introduction: &'static str,
+    metrics: &'static [Metric],
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program {
+        title: "Sidecar",
+        introduction: "At the sidecar's port, 4280 unless the pod has it taken, which is named \
+            `active-passive`. About 50 series a pod.",
+        metrics: &sidecar::ALL,
+    },
+    Program {
+        title: "Webhook",
+        introduction: "At port 8080 of each replica, which is named `admin`, and `metrics` on the \
+            webhook's Service.",
+        metrics: &webhook::ALL,
+    },
+    Program {
+        title: "Service mode",
+        introduction: "At port 8080 of each of its replicas, which is named `admin`.",
+        metrics: &service_mode::ALL,
+    },
+];
+
+/// The page of annotations. A test compares it with the file in docs/.
 pub fn annotations_page() -> String {
     let mut page = String::from(INTRODUCTION);
     for section in SECTIONS {
@@ -98,6 +142,43 @@ pub fn annotations_page() -> String {
     page
 }
 
+/// The page of metrics. A test compares it with the file in docs/.
+pub fn metrics_page() -> String {
+    let mut page = String::from(METRICS_INTRODUCTION);
+    for program in PROGRAMS {
+        let Program {
+            title,
+            introduction,
+            metrics,
+        } = program;
+        // Writing to a String cannot fail.
+        writeln!(page, "\n## {title}\n\n{introduction}\n").ok();
+        page.push_str("| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n");
+        for metric in metrics {
+            let labels: Vec<String> = metric
+                .labels
+                .iter()
+                .map(|label| format!("`{}`: {}", label.name, label.values))
+                .collect();
+            let labels = if labels.is_empty() {
+                "-".to_owned()
+            } else {
+                labels.join("<br>")
+            };
+            writeln!(
+                page,
+                "| `{}` | {} | {} | {labels} | {} |",
+                metric.name,
+                metric.kind.as_str(),
+                metric.unit.as_str().unwrap_or("-"),
+                metric.help
+            )
+            .ok();
+        }
+    }
+    page
+}
+
 /// A default that is a literal is set as code; prose and "-" are not.
 fn code(default: &str) -> String {
     if default == "-" || default.contains(' ') {
@@ -111,20 +192,25 @@ fn code(default: &str) -> String {
 mod tests {
     use super::*;
 
-    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/annotations.md");
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
-    /// `UPDATE=1` writes the page instead.
+    /// `UPDATE=1` writes the pages instead.
     #[test]
-    fn page_in_docs_is_the_generated_one() {
-        let page = annotations_page();
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(PAGE, &page).unwrap();
+    fn pages_in_docs_are_the_generated_ones() {
+        for (name, page) in [
+            ("annotations.md", annotations_page()),
+            ("metrics.md", metrics_page()),
+        ] {
+            let path = format!("{FOLDER}/{name}");
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::write(&path, &page).unwrap();
+            }
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                committed == page,
+                "docs/{name} is out of date; `make docs` writes it anew"
+            );
         }
-        let committed = std::fs::read_to_string(PAGE).unwrap_or_default();
-        assert!(
-            committed == page,
-            "docs/annotations.md is out of date; `make docs` writes it anew"
-        );
     }
 
     #[test]
@@ -138,6 +224,12 @@ mod tests {
                         key.key
                     );
                 }
+            }
+        }
+        for metric in crate::metrics::all() {
+            let values = metric.labels.iter().map(|label| label.values);
+            for cell in values.chain([metric.help]) {
+                assert!(!cell.contains(['|', '\n']), "{}", metric.name);
             }
         }
     }

@@ -13,6 +13,7 @@ pub mod duration;
 pub mod hash;
 pub mod history;
 pub mod ids;
+pub mod metrics;
 pub mod nearest;
 pub mod objects;
 pub mod owner;

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::histogram::{Histogram, seconds};
 use crate::published::Published;
+use common::metrics::{Kind, Metric, sidecar as metric};
 use election::{Mono, MoveKind, Params};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -98,42 +99,29 @@ impl Metrics {
         let mut page = Page(String::with_capacity(4_096));
         page.standing(published, clock.now(), params);
         let counts = self.counts();
-        page.histogram(
-            "renew_duration_seconds",
-            "Time from sending a renewal of the Lease to its success",
-            [(String::new(), &counts.renewals)],
-        );
+        page.histogram(&metric::RENEW_DURATION, [(String::new(), &counts.renewals)]);
         let moves = counts.moves.iter();
         page.histogram(
-            "handover_duration_seconds",
-            "Time until the role had come here and was written everywhere, by kind of the move",
+            &metric::HANDOVER_DURATION,
             moves.map(|(kind, moves)| (format!("kind=\"{}\"", kind.as_str()), moves)),
         );
-        page.family(
-            "api_requests_total",
-            "counter",
-            "Requests by status code; 0: no answer",
-        );
+        page.family(&metric::API_REQUESTS);
         for ((request, code), count) in &counts.requests {
             let labels = format!("{{request=\"{request}\",code=\"{code}\"}}");
-            page.sample("api_requests_total", &labels, count);
+            page.sample(&metric::API_REQUESTS, &labels, count);
         }
-        page.family("watches_total", "counter", "Lists and watches begun");
+        page.family(&metric::WATCHES);
         for ((resource, call), count) in &counts.watches {
             let labels = format!("{{resource=\"{resource}\",call=\"{call}\"}}");
-            page.sample("watches_total", &labels, count);
+            page.sample(&metric::WATCHES, &labels, count);
         }
-        page.family("events_total", "counter", "Kubernetes Events by result");
+        page.family(&metric::EVENTS);
         for (result, count) in &counts.events {
             let labels = format!("{{result=\"{result}\"}}");
-            page.sample("events_total", &labels, count);
+            page.sample(&metric::EVENTS, &labels, count);
         }
-        page.family("build_info", "gauge", "Version of the sidecar");
-        page.sample(
-            "build_info",
-            concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
-            1,
-        );
+        let version = concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
+        page.one(&metric::BUILD_INFO, version, 1);
         page.0
     }
 
@@ -155,51 +143,49 @@ impl Page {
     /// Where this pod stands.
     fn standing(&mut self, published: &Published, now: Mono, params: &Params) {
         let leads = published.leads(now);
-        self.family("role", "gauge", "1 on the active pod, 0 on every other");
-        self.sample("role", "", u8::from(leads));
-        let help = "Term of the election, as this pod knows it";
-        self.family("term", "gauge", help);
-        self.sample("term", "", published.standing.term);
-        self.family("transitions_total", "counter", "Role changes of this pod");
-        self.sample("transitions_total", "", published.transitions);
-        let help = "Time in which nobody led, as far as this pod could see";
-        self.family("leaderless_seconds_total", "counter", help);
+        self.one(&metric::ROLE, "", u8::from(leads));
+        self.one(&metric::TERM, "", published.standing.term);
+        self.one(&metric::TRANSITIONS, "", published.transitions);
         let leaderless_ms = published.leaderless.total_ms(now);
-        self.sample("leaderless_seconds_total", "", seconds(leaderless_ms));
+        self.one(&metric::LEADERLESS, "", seconds(leaderless_ms));
+        let duration = seconds(params.lease_duration_ms);
+        self.one(&metric::LEASE_DURATION, "", duration);
         if leads {
             let age_ms = renew_age_ms(now, published.standing.valid_until, params);
-            let help = "Time since the Lease was renewed from here";
-            self.family("renew_age_seconds", "gauge", help);
-            self.sample("renew_age_seconds", "", seconds(age_ms));
+            self.one(&metric::RENEW_AGE, "", seconds(age_ms));
         }
         if let Some(since) = published.observed_since {
-            let help = "Time since the Lease was first seen as it is";
-            self.family("lease_observed_age_seconds", "gauge", help);
             let age = seconds(now.ms_since(since));
-            self.sample("lease_observed_age_seconds", "", age);
+            self.one(&metric::LEASE_OBSERVED_AGE, "", age);
         }
+    }
+
+    /// A metric with one series.
+    fn one(&mut self, metric: &Metric, labels: &str, value: impl Display) {
+        self.family(metric);
+        self.sample(metric, labels, value);
     }
 
     // Writing to a String cannot fail.
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        writeln!(self.0, "# HELP active_passive_{name} {help}").ok();
-        writeln!(self.0, "# TYPE active_passive_{name} {kind}").ok();
+    fn family(&mut self, metric: &Metric) {
+        let Metric { name, help, .. } = metric;
+        writeln!(self.0, "# HELP {name} {help}").ok();
+        writeln!(self.0, "# TYPE {name} {}", metric.kind.as_str()).ok();
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
-        writeln!(self.0, "active_passive_{name}{labels} {value}").ok();
+    fn sample(&mut self, metric: &Metric, labels: &str, value: impl Display) {
+        writeln!(self.0, "{}{labels} {value}", metric.name).ok();
     }
 
     fn histogram<'a>(
         &mut self,
-        name: &str,
-        help: &str,
+        metric: &Metric,
         series: impl IntoIterator<Item = (String, &'a Histogram)>,
     ) {
-        self.family(name, "histogram", help);
-        let name = format!("active_passive_{name}");
+        debug_assert_eq!(metric.kind, Kind::Histogram, "{}", metric.name);
+        self.family(metric);
         for (labels, histogram) in series {
-            histogram.write(&mut self.0, &name, &labels).ok();
+            histogram.write(&mut self.0, metric.name, &labels).ok();
         }
     }
 }
@@ -217,5 +203,28 @@ mod tests {
         let requests = &metrics.counts().requests;
         assert_eq!(requests.get(&("write_lease", 409)), Some(&1));
         assert_eq!(requests.get(&("write_lease", 0)), Some(&2));
+    }
+    #[test]
+    fn the_page_has_every_metric_that_is_documented_and_no_other() {
+        let metrics = Metrics::default();
+        let mut published = Published::nothing();
+        published.observed_since = Some(Mono::ZERO);
+        published.standing.role = election::Role::Leader;
+        published.standing.valid_until = Mono::from_ms(u64::MAX);
+        let params = crate::tests::config().params;
+        let page = metrics.page(&published, Clock::boottime(), &params);
+        let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let documented = metric::ALL.map(|it| format!("{} {}", it.name, it.kind.as_str()));
+        assert_eq!(types.collect::<Vec<_>>(), documented);
+    }
+
+    #[test]
+    fn kinds_of_moves_are_all_documented() {
+        let [kinds] = metric::HANDOVER_DURATION.labels else {
+            panic!("one label");
+        };
+        let documented = kinds.values.split('`').skip(1).step_by(2);
+        let known = MoveKind::ALL.map(MoveKind::as_str);
+        assert_eq!(documented.collect::<Vec<_>>(), known);
     }
 }

@@ -1,12 +1,13 @@
 //! Figures for Prometheus.
 
+use common::metrics::{Metric, Unit as Measure, webhook as metric};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric as Registered, Registry, Unit};
 use std::time::Duration;
 
 /// All figures, and the registry that shows them.
@@ -49,9 +50,27 @@ struct Entry {
     webhook: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+/// Shows a figure under its name; the library adds what says unit and kind.
+pub(crate) fn register(registry: &mut Registry, metric: &Metric, figure: impl Registered) {
+    let unit = match metric.unit {
+        Measure::Plain => None,
+        Measure::Seconds => Some(Unit::Seconds),
+        Measure::Bytes => Some(Unit::Bytes),
+    };
+    match unit {
+        None => registry.register(metric.stem(), metric.help, figure),
+        Some(unit) => registry.register_with_unit(metric.stem(), metric.help, unit, figure),
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("active_passive_webhook");
+        let mut registry = Registry::default();
         let reviews = Family::default();
         let review_seconds =
             Family::<Path, Histogram, fn() -> Histogram>::new_with_constructor(review_histogram);
@@ -61,43 +80,18 @@ impl Default for Metrics {
         let provisioned = Family::default();
         let certificate_expiry = Family::default();
         let ca_bundle = Family::default();
-        registry.register(
-            "reviews",
-            "Reviews answered, by what became of them",
-            reviews.clone(),
-        );
-        registry.register_with_unit(
-            "review",
-            "Time from a whole review to its answer",
-            Unit::Seconds,
-            review_seconds.clone(),
-        );
-        registry.register_with_unit(
-            "review_body",
-            "Size of reviews",
-            Unit::Bytes,
-            body_bytes.clone(),
-        );
-        registry.register(
-            "reviews_in_flight",
-            "Reviews that are worked on",
-            in_flight.clone(),
-        );
-        registry.register(
-            "provisioned",
-            "Accounts and bindings made",
-            provisioned.clone(),
-        );
-        registry.register(
-            "certificate_expiry_timestamp_seconds",
-            "When the certificate expires, seconds since 1970",
-            certificate_expiry.clone(),
-        );
-        registry.register(
-            "ca_bundle_current",
-            "1 if the entry of the webhook configuration carries our authority",
-            ca_bundle.clone(),
-        );
+        let build = Family::<Build, Gauge>::default();
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&Build { version }).set(1);
+        let on = &mut registry;
+        register(on, &metric::REVIEWS, reviews.clone());
+        register(on, &metric::REVIEW_SECONDS, review_seconds.clone());
+        register(on, &metric::BODY_BYTES, body_bytes.clone());
+        register(on, &metric::IN_FLIGHT, in_flight.clone());
+        register(on, &metric::PROVISIONED, provisioned.clone());
+        register(on, &metric::CERTIFICATE_EXPIRY, certificate_expiry.clone());
+        register(on, &metric::CA_BUNDLE, ca_bundle.clone());
+        register(on, &metric::BUILD_INFO, build);
         Self {
             registry,
             reviews,
@@ -111,9 +105,10 @@ impl Default for Metrics {
     }
 }
 
-/// 50 us to 1.6 s: a review takes 0.1 ms, and one that waits for an account up to 2 s.
+/// 50 us to 3.3 s: a review takes 0.1 ms, and one that waits for an account up to 2 s, which an alert
+/// asks about.
 fn review_histogram() -> Histogram {
-    Histogram::new(exponential_buckets(50e-6, 2.0, 16))
+    Histogram::new(exponential_buckets(50e-6, 2.0, 17))
 }
 
 /// 1 KiB to 8 MiB: the largest body that is read has 7 MiB.
@@ -194,5 +189,37 @@ impl Metrics {
         let mut page = String::new();
         encode(&mut page, &self.registry)?;
         Ok(page)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_metric_that_is_documented_and_no_other() {
+        let metrics = Metrics::default();
+        drop(metrics.begin("/inject", 1));
+        metrics.review("/inject", "injected", "none", Duration::ZERO);
+        metrics.provisioned("account");
+        metrics.certificate(1, 1);
+        metrics.ca_bundle("inject.active-passive.dev", true);
+        assert_eq!(types(&metrics.page().unwrap()), named(&metric::ALL));
+    }
+
+    /// Name and kind of each metric; the format that the library writes has counters without `_total`.
+    pub(crate) fn named(metrics: &[Metric]) -> Vec<String> {
+        let line = |it: &Metric| {
+            let name = it.name.trim_end_matches("_total");
+            format!("{name} {}", it.kind.as_str())
+        };
+        metrics.iter().map(line).collect()
+    }
+
+    /// What a page says of each of its metrics.
+    pub(crate) fn types(page: &str) -> Vec<&str> {
+        page.lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .collect()
     }
 }

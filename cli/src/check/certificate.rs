@@ -4,6 +4,7 @@ use crate::check::facts::{Installation, Read};
 use crate::check::finding::{Finding, page};
 use crate::check::installation::entries;
 use crate::check::names;
+use common::metrics::webhook::CERTIFICATE_EXPIRY;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use x509_parser::pem::parse_x509_pem;
@@ -19,10 +20,8 @@ const DAY_S: i64 = 86_400;
 pub(crate) fn findings(facts: &Installation, now: Timestamp) -> Vec<Finding> {
     let secret = match &facts.secret {
         Read::Unseen(why) => {
-            let metric = format!(
-                "{why}; the metric active_passive_webhook_certificate_expiry_timestamp_seconds \
-                 says when it ends"
-            );
+            let metric = CERTIFICATE_EXPIRY.name;
+            let metric = format!("{why}; the metric {metric} says when it ends");
             return vec![
                 Finding::unseen("Certificate", &metric),
                 Finding::unseen("Authority", why),

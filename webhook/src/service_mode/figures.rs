@@ -1,5 +1,7 @@
 //! Figures of Service mode for Prometheus.
 
+use crate::metrics::register;
+use common::metrics::service_mode as metric;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,19 +19,16 @@ pub(crate) struct Figures {
 
 impl Default for Figures {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("active_passive_service_mode");
+        let mut registry = Registry::default();
         let leads = Gauge::default();
         let services = Gauge::default();
         let designations = Counter::default();
         let failures = Counter::default();
-        let help = "1 on the replica that acts";
-        registry.register("leader", help, leads.clone());
-        let help = "Services that ask for Service mode";
-        registry.register("services", help, services.clone());
-        let help = "Times that a Service was pointed at a pod";
-        registry.register("designations", help, designations.clone());
-        let help = "Writes that failed, less those that met a newer version";
-        registry.register("write_failures", help, failures.clone());
+        let on = &mut registry;
+        register(on, &metric::LEADER, leads.clone());
+        register(on, &metric::SERVICES, services.clone());
+        register(on, &metric::DESIGNATIONS, designations.clone());
+        register(on, &metric::WRITE_FAILURES, failures.clone());
         Self {
             registry,
             leads,
@@ -70,5 +69,17 @@ impl Figures {
         let mut page = String::new();
         encode(&mut page, &self.registry)?;
         Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::tests::{named, types};
+
+    #[test]
+    fn the_page_has_every_metric_that_is_documented_and_no_other() {
+        let page = Figures::default().page().unwrap();
+        assert_eq!(types(&page), named(&metric::ALL));
     }
 }
