@@ -1,18 +1,13 @@
 //! What the values of the chart make of it, beside what `deploy/` shows.
 
-use std::collections::BTreeSet;
-use std::fs;
-
 use common::contract;
 
 use crate::deploy::{helm, rendered, rendered_with_hooks, template};
-use crate::tidy::root;
 
-const MONITORING: [&str; 4] = [
+const MONITORING: [&str; 3] = [
     "--set=monitoring.serviceMonitor=true",
     "--set=monitoring.podMonitor=true",
     "--set=monitoring.prometheusRule=true",
-    "--set=monitoring.runbooks=https://runbooks.example/operations",
 ];
 
 #[test]
@@ -124,71 +119,15 @@ fn monitoring_is_there_when_it_is_asked_for() {
     let helm = helm();
     assert!(!rendered(&helm, &[]).contains("monitoring.coreos.com"));
     let text = rendered(&helm, &MONITORING);
+    let count = |text: &str, kind: &str| text.matches(&format!("\nkind: {kind}\n")).count();
     for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
-        assert_eq!(
-            text.matches(&format!("\nkind: {kind}\n")).count(),
-            1,
-            "{kind}"
-        );
+        assert_eq!(count(&text, kind), 1, "{kind}");
     }
+    let service_mode = [&MONITORING[..], &["--set=serviceMode.enabled=true"]].concat();
+    assert_eq!(count(&rendered(&helm, &service_mode), "PodMonitor"), 2);
     let ports = text
         .matches(&format!("- port: {}\n", contract::CONTAINER))
         .count();
     assert_eq!(ports, 1, "the sidecar's port is named like its container");
     assert!(text.contains("- port: metrics\n") && text.contains("- name: metrics\n"));
-    // Alerts of groups read what only the PodMonitor brings.
-    let webhook_only = rendered(&helm, &MONITORING[2..]);
-    assert!(webhook_only.contains("ActivePassiveWebhookAbsent"));
-    assert!(!webhook_only.contains("active_passive_role"));
-}
-
-/// Names of metrics as the programs spell them, less what the text format adds.
-#[test]
-fn alerts_read_metrics_that_exist_and_are_explained() {
-    let text = rendered(&helm(), &MONITORING);
-    let read = |path: &str| fs::read_to_string(root().join(path)).expect("it is committed");
-    let (webhook, sidecar) = (
-        read("webhook/src/metrics.rs"),
-        read("sidecar/src/metrics.rs"),
-    );
-    let mut seen = BTreeSet::new();
-    for rest in text.split("active_passive_").skip(1) {
-        let of_name = |c: &char| c.is_ascii_lowercase() || *c == '_';
-        let name: String = rest.chars().take_while(of_name).collect();
-        let (source, name) = match name.strip_prefix("webhook_") {
-            Some(name) => (&webhook, name),
-            None => (&sidecar, name.as_str()),
-        };
-        // The webhook's library adds these by itself.
-        let plain = name.trim_end_matches("_bucket");
-        let spelled = [
-            plain,
-            plain.trim_end_matches("_total"),
-            plain.trim_end_matches("_seconds"),
-        ];
-        let exists = spelled
-            .iter()
-            .any(|name| source.contains(&format!("\"{name}\"")));
-        assert!(exists || name.starts_with("dev_group"), "no metric {name}");
-        seen.insert(name.to_owned());
-    }
-    assert!(seen.len() > 8, "only {seen:?}");
-
-    let page = read("docs/operations.md");
-    let alerts: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-        .collect();
-    assert!(alerts.len() > 8, "only {alerts:?}");
-    for alert in alerts {
-        assert!(
-            page.contains(&format!("\n### {alert}\n")),
-            "docs/operations.md does not explain {alert}"
-        );
-        let anchor = format!(
-            "runbook_url: https://runbooks.example/operations#{}\n",
-            alert.to_lowercase()
-        );
-        assert!(text.contains(&anchor), "{alert} does not say where");
-    }
 }

@@ -10,6 +10,8 @@ mod chart_readme;
 mod deploy;
 // The page of failure modes names tests that exist.
 mod failure_modes;
+// Alerts and dashboard of the chart.
+mod monitoring;
 // The patches of the mutation test.
 mod mutants;
 // The rules of the house.

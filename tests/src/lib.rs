@@ -13,6 +13,7 @@ pub mod clock;
 pub mod cluster;
 pub mod demo;
 pub mod load;
+pub mod monitoring;
 pub mod mutants;
 pub mod observe;
 pub mod progress;

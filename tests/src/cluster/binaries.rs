@@ -32,6 +32,8 @@ struct Module {
     version_args: &'static [&'static str],
     /// Oldest version, major and minor, that serves when it is found on the machine.
     oldest: (u64, u64),
+    /// Build tags, separated by commas.
+    tags: &'static str,
 }
 
 const MODULES: [Module; 4] = [
@@ -51,6 +53,7 @@ const MODULES: [Module; 4] = [
         ],
         version_args: &["--version"],
         oldest: (1, 36),
+        tags: "",
     },
     Module {
         name: "etcd",
@@ -58,6 +61,7 @@ const MODULES: [Module; 4] = [
         programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
         version_args: &["--version"],
         oldest: (3, 6),
+        tags: "",
     },
     Module {
         name: "containerd",
@@ -75,6 +79,7 @@ const MODULES: [Module; 4] = [
         ],
         version_args: &["--version"],
         oldest: (2, 2),
+        tags: "",
     },
     Module {
         name: "helm",
@@ -82,6 +87,7 @@ const MODULES: [Module; 4] = [
         programs: &[("helm", "helm.sh/helm/v4/cmd/helm")],
         version_args: &["version", "--short"],
         oldest: (4, 0),
+        tags: "",
     },
 ];
 
@@ -92,7 +98,30 @@ const KUBECTL: Module = Module {
     programs: &[("kubectl", "k8s.io/kubernetes/cmd/kubectl")],
     version_args: &["version", "--client"],
     oldest: (1, 30),
+    tags: "",
 };
+
+/// Tests rules and queries.
+const PROMTOOL: Module = Module {
+    name: "prometheus",
+    path: "github.com/prometheus/prometheus",
+    programs: &[("promtool", "github.com/prometheus/prometheus/cmd/promtool")],
+    version_args: &["--version"],
+    oldest: (3, 0),
+    tags: PROMETHEUS_TAGS,
+};
+
+/// Scrapes and answers queries.
+const PROMETHEUS: Module = Module {
+    programs: &[(
+        "prometheus",
+        "github.com/prometheus/prometheus/cmd/prometheus",
+    )],
+    ..PROMTOOL
+};
+
+/// Of all that it can discover targets by, only Kubernetes: the others are most of the program.
+const PROMETHEUS_TAGS: &str = "remove_all_sd,enable_kubernetes_sd";
 
 /// What helps where Go does not build.
 pub(crate) const GO_CURE: &str = "let Go 1.26 or later reach a module proxy, and try again";
@@ -119,6 +148,22 @@ impl Binaries {
     pub async fn helm() -> Result<Self> {
         let helm = MODULES.iter().filter(|module| module.name == "helm");
         Self::of(helm).await
+    }
+
+    /// promtool alone, which tests the chart's alerts without a cluster.
+    ///
+    /// # Errors
+    /// If Go is missing or the build fails.
+    pub async fn promtool() -> Result<Self> {
+        Self::of([&PROMTOOL]).await
+    }
+
+    /// Prometheus, which scrapes a cluster.
+    ///
+    /// # Errors
+    /// If Go is missing or the build fails.
+    pub async fn prometheus() -> Result<Self> {
+        Self::of([&PROMETHEUS]).await
     }
 
     /// kubectl and helm, for a cluster that runs elsewhere.
@@ -229,7 +274,7 @@ async fn cached(module: &Module, pin: &Pin) -> Result<PathBuf> {
     for (program, package) in module.programs {
         let target = folder.join(program);
         if !target.is_file() {
-            build(pin, package, &target).await?;
+            build(pin, package, module.tags, &target).await?;
         }
     }
     Ok(folder)
@@ -248,7 +293,7 @@ async fn lock(path: PathBuf) -> Result<Flock<File>> {
         .doing(|| action)
 }
 
-async fn build(pin: &Pin, package: &str, target: &Path) -> Result<()> {
+async fn build(pin: &Pin, package: &str, tags: &str, target: &Path) -> Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let step = progress::step(format!("building {name} {}, once", pin.version));
     let partial = Partial(target.with_extension("partial"));
@@ -257,6 +302,7 @@ async fn build(pin: &Pin, package: &str, target: &Path) -> Result<()> {
         .env("CGO_ENABLED", "0")
         .args(["build", "-mod=readonly", "-trimpath"])
         .arg(format!("-modfile={}", pin.file))
+        .arg(format!("-tags={tags}"))
         .args(["-ldflags", &linker_flags(&pin.version)])
         .arg("-o")
         .arg(&partial.0)
@@ -382,7 +428,7 @@ mod tests {
 
     #[test]
     fn every_module_is_pinned() {
-        for module in &MODULES {
+        for module in MODULES.iter().chain([&PROMTOOL]) {
             let pin = Pin::read(module, None).unwrap();
             assert!(
                 pin.version.starts_with('v') && !pin.asked_for,
