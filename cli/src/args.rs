@@ -12,7 +12,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line is wrong
   3  refused: the role cannot move, or the leader did not move it
   4  the role was not seen to have moved within the timeout
-  5  manifests are not injected, or cannot be
+  5  manifests are not injected, or cannot be injected or migrated
   6  check has found an error; warnings alone are 0
   7  policy plan: changes of workloads that are there would be refused";
 
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Inject(InjectArgs),
     /// Print manifests without what inject has put into them
     Uninject(UninjectArgs),
+    /// Rewrite manifests of other electors with the annotations of this one, and say what changes
+    Migrate(MigrateArgs),
     /// Say what becomes of the pods of manifests, or of a pod that runs, and why
     Explain(ExplainArgs),
     /// Look at what is installed and what runs, and say what is wrong and what to do
@@ -128,6 +130,16 @@ pub(crate) struct UninjectArgs {
     /// Format of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
     pub(crate) output: Data,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MigrateArgs {
+    /// File, folder, or - for standard input; may be repeated
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write the files; by default the changes are only shown
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 #[derive(Debug, clap::Args)]

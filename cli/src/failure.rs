@@ -41,10 +41,18 @@ pub(crate) enum Failure {
         #[source]
         source: std::io::Error,
     },
+    #[error("write {name}: {source}; nothing of it has changed")]
+    Unwritable {
+        name: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("{manifest}: {why}")]
     Manifest { manifest: String, why: String },
     #[error("not injected:\n{0}")]
     NotInjected(String),
+    #[error("not migrated, and nothing is written:\n{0}")]
+    NotMigrated(String),
     #[error("write the output: {0}")]
     Output(String),
     #[error("the role stays where it is: {0}")]
@@ -68,7 +76,7 @@ impl Failure {
         match self {
             Self::Refused(_) | Self::Elsewhere(_) => exit::REFUSED,
             Self::NotDone { .. } => exit::LATE,
-            Self::NotInjected(_) => exit::UNINJECTED,
+            Self::NotInjected(_) | Self::NotMigrated(_) => exit::UNINJECTED,
             _ => exit::FAILED,
         }
     }

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// Where an object goes that names no namespace.
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 /// How the sidecar's image is pulled where nobody says.
-const PULL_POLICY: &str = "IfNotPresent";
+pub(crate) const PULL_POLICY: &str = "IfNotPresent";
 
 /// Settings with an image, or with one that is not looked at.
-fn settings(image: Option<&str>, pull_policy: &str) -> Settings {
+pub(crate) fn settings(image: Option<&str>, pull_policy: &str) -> Settings {
     let version = env!("CARGO_PKG_VERSION");
     let usual = || format!("registry.invalid/active-passive/sidecar:{version}");
     Settings {

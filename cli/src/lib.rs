@@ -29,6 +29,7 @@ mod inject;
 mod lease;
 mod list;
 mod manifests;
+mod migrate;
 mod output;
 mod pause;
 mod policy;
@@ -86,6 +87,7 @@ fn execute(args: &Args) -> Result<Said, Failure> {
     let text = match &args.command {
         Command::Inject(args) => inject::inject(namespace, args),
         Command::Uninject(args) => inject::uninject(args),
+        Command::Migrate(args) => migrate::run(namespace, args),
         Command::Explain(args) if args.pod.is_none() => inject::explain(namespace, args),
         Command::Completion(args) => Ok(completion::run(args)),
         command => return ask(args, command),
@@ -123,7 +125,10 @@ fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
                 let name = args.pod.as_deref().unwrap_or_default();
                 inject::explain_pod(&cluster, name).await
             }
-            Command::Inject(_) | Command::Uninject(_) | Command::Completion(_) => Ok(String::new()),
+            Command::Inject(_)
+            | Command::Uninject(_)
+            | Command::Migrate(_)
+            | Command::Completion(_) => Ok(String::new()),
         };
         text.map(Said::from)
     })

@@ -13,6 +13,8 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 #[derive(Debug)]
 pub(crate) struct Manifest {
     pub(crate) source: String,
+    /// The file; none: standard input.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) text: String,
 }
 
@@ -25,7 +27,8 @@ pub(crate) fn read(names: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
             let read = std::io::stdin().read_to_string(&mut text);
             read.map_err(|source| unreadable(name, source))?;
             let source = "standard input".to_owned();
-            manifests.push(Manifest { source, text });
+            let path = None;
+            manifests.push(Manifest { source, path, text });
         } else if name.is_dir() {
             for file in files(name)? {
                 manifests.push(one(&file)?);
@@ -40,7 +43,8 @@ pub(crate) fn read(names: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
 fn one(file: &Path) -> Result<Manifest, Failure> {
     let text = std::fs::read_to_string(file).map_err(|source| unreadable(file, source))?;
     let source = file.display().to_string();
-    Ok(Manifest { source, text })
+    let path = Some(file.to_owned());
+    Ok(Manifest { source, path, text })
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
