@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tests::observe::process;
 use tests::scene::Scene;
 use tokio::process::Command;
 
@@ -14,6 +15,8 @@ const GROUP: &str = "web";
 const REPLICAS: usize = 3;
 /// What kubectl looks for on the PATH.
 const PLUGIN: &str = "kubectl-active_passive";
+/// Variable that names a file: into it the plugin writes how much memory it has held, kB.
+pub(crate) const PEAK: &str = "PLUGIN_PEAK";
 /// How long an Event may take to be there, milliseconds.
 const EVENT_MS: u64 = 10_000;
 /// Exit code of what cannot be done.
@@ -35,7 +38,15 @@ pub(crate) fn divert() -> Option<ExitCode> {
     let mut args = std::env::args_os();
     let name = args.next()?;
     let named = Path::new(&name).file_name()?.to_str() == Some(PLUGIN);
-    named.then(|| ::cli::run(std::env::args_os()))
+    named.then(|| {
+        let code = ::cli::run(std::env::args_os());
+        if let Some(file) = std::env::var_os(PEAK) {
+            let peak_kb = process::peak_rss_kb(std::process::id().cast_signed());
+            // Without it the test that asked for it fails.
+            let _written = peak_kb.map(|kb| std::fs::write(file, kb.to_string()));
+        }
+        code
+    })
 }
 
 async fn open<'a>(context: &'a Context<'_>) -> Result<Scene<'a>> {

@@ -9,6 +9,9 @@ mod budget;
 mod chart;
 mod cli;
 mod cli_check;
+mod cli_check_groups;
+mod cli_check_installation;
+mod cli_many;
 mod connections;
 mod context;
 mod demo;
@@ -31,9 +34,11 @@ mod install_availability;
 mod install_cert_manager;
 mod install_reviews;
 mod install_rights;
+mod monitoring;
 mod moves;
 mod overload;
 mod policy;
+mod prometheus;
 mod rotation;
 mod routing;
 mod routing_apply;
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
         .chain(steady::CASES)
         .chain(cli::CASES)
         .chain(cli_check::CASES)
+        .chain(cli_many::CASES)
         .chain(fencing::CASES)
         .chain(fencing_innocent::CASES)
         .chain(fencing_modes::CASES)
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
         .chain(service_mode::CASES)
         .chain(service_mode_seed::CASES)
         .chain(service_mode_attempts::CASES)
+        .chain(monitoring::CASES)
         .chain(input::CASES)
         .chain(tutorial::CASES);
     let mut trials: Vec<Trial> = cases.map(|case| trial(case, &shared)).collect();

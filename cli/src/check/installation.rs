@@ -11,6 +11,9 @@ use k8s_openapi::jiff::Timestamp;
 /// Label that every namespace has: its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
+/// What the API server says of an init container with what only a native sidecar may have.
+const NOT_NATIVE: &str = "for init containers without restartPolicy";
+
 /// All that is to be said.
 pub(crate) fn findings(facts: &Installation, now: Timestamp) -> Vec<Finding> {
     if let (Read::Absent, Read::Absent) = (&facts.configuration, &facts.deployment) {
@@ -173,15 +176,13 @@ fn trial(facts: &Installation) -> Finding {
         Trial::Injected { native: true, .. } => {
             Finding::ok(check, format!("{tried} gets the sidecar"))
         }
-        Trial::Injected { native: false, .. } => Finding::error(
-            check,
-            format!("{tried} gets the sidecar without its restartPolicy: it would never start"),
-        )
-        .cure(
-            "another webhook that does not know the field drops it: `kubectl active-passive check \
-             --pre` lists them; update that one, or have it leave these pods out",
-        )
-        .docs(page::WRONG),
+        Trial::Injected { native: false, .. } => stripped(format!(
+            "{tried} gets the sidecar without its restartPolicy: it would never start"
+        )),
+        // Its liveness probe is one that only native sidecars may have.
+        Trial::Refused(message) if message.contains(NOT_NATIVE) => stripped(format!(
+            "{tried} is refused, since its sidecar lost its restartPolicy: {message}"
+        )),
         Trial::Untouched if excluded(&facts.configuration).contains(namespace) => {
             Finding::warning(check, format!("namespace {namespace} is left alone"))
                 .cure("choose another by -n, or change `webhook.excludedNamespaces` of the chart")
@@ -205,6 +206,16 @@ fn trial(facts: &Installation) -> Finding {
         }
         Trial::NotAllowed(why) => Finding::unseen(check, why),
     }
+}
+
+/// Somebody between the webhook and the API server's own checks has taken the field away.
+fn stripped(text: String) -> Finding {
+    Finding::error("Injection", text)
+        .cure(
+            "another webhook that does not know the field drops it: `kubectl active-passive check \
+             --pre` lists them; update that one, or have it leave these pods out",
+        )
+        .docs(page::WRONG)
 }
 
 /// What to do about a webhook that cannot be asked, by what the API server says, and where to read on.

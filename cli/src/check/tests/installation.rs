@@ -174,6 +174,11 @@ const BREAKS: &[Break] = &[
     (Level::Warning, "Injection", "exceeded quota", |it| {
         it.trial = Trial::Refused("exceeded quota".to_owned());
     }),
+    (Level::Error, "Injection", "lost its restartPolicy", |it| {
+        let why = "livenessProbe: Forbidden: may not be set for init containers without \
+                   restartPolicy=Always";
+        it.trial = Trial::Refused(why.to_owned());
+    }),
     (Level::Warning, "Injection", "you may not", |it| {
         it.trial = Trial::NotAllowed("you may not create pods".to_owned());
     }),
