@@ -72,6 +72,10 @@ pub(crate) enum Command {
     Pause(GroupArgs),
     /// Let the role move again
     Resume(GroupArgs),
+    /// Show groups as they change, in the terminal; keys move and pause
+    Watch(WatchArgs),
+    /// Show groups as they change, on a page in the browser
+    Dashboard(DashboardArgs),
     /// Print manifests with the sidecar, or with the annotation that asks for it
     Inject(InjectArgs),
     /// Print manifests without what inject has put into them
@@ -198,6 +202,28 @@ pub(crate) struct GroupArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct WatchArgs {
+    /// The group; without it, all of the namespace
+    pub(crate) group: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with = "group")]
+    pub(crate) all_namespaces: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DashboardArgs {
+    /// All namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Port of the page on this machine; by default a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Print the address alone, and open no browser
+    #[arg(long)]
+    pub(crate) no_open: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// Look at the cluster before an install: could it be installed, and would it work?
     #[arg(long, conflicts_with = "all_namespaces")]
@@ -312,12 +338,16 @@ mod tests {
             "history web --svg web.svg",
             "check --pre -n shop",
             "version -A",
+            "watch web",
+            "watch -A",
+            "dashboard -A --port 8090 --no-open",
             "policy plan -f policy.yaml -o json",
         ] {
             assert!(parsed(good).is_ok(), "{good}: {:?}", parsed(good));
         }
         for bad in [
             "status -A web",
+            "watch -A web",
             "switchover",
             "status -o table",
             "pause web --timeout 1s",

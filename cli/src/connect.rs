@@ -2,8 +2,10 @@
 
 use crate::args::Common;
 use crate::failure::Failure;
+use futures_util::Stream;
 use http::{Method, Request, StatusCode, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::WatchEvent;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +23,8 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 pub(crate) struct Cluster {
     client: Client,
     pub(crate) namespace: String,
+    /// Host and port of the API server.
+    pub(crate) address: String,
     request_timeout: Duration,
 }
 
@@ -52,10 +56,12 @@ pub(crate) async fn connect(common: &Common) -> Result<Cluster, Failure> {
     }
     let namespace = common.namespace.clone();
     let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+    let address = config.cluster_url.authority().map(ToString::to_string);
     let client = Client::try_from(config).map_err(|error| Failure::Client(Box::new(error)))?;
     Ok(Cluster {
         client,
         namespace,
+        address: address.unwrap_or_default(),
         request_timeout: common.request_timeout,
     })
 }
@@ -70,12 +76,37 @@ impl Cluster {
         self.send(what, Method::GET, path, Vec::new()).await
     }
 
-    /// Merges `patch` into an object, and leaves this program's name there.
-    pub(crate) async fn patch(&self, what: &str, path: &str, patch: &Value) -> Result<(), Failure> {
+    /// Merges `patch` into an object, and leaves this program's name there. Returns the version of
+    /// what was written, 0 if it has none.
+    pub(crate) async fn patch(
+        &self,
+        what: &str,
+        path: &str,
+        patch: &Value,
+    ) -> Result<u64, Failure> {
         let body = patch.to_string().into_bytes();
         let path = format!("{path}?fieldManager={MANAGER}");
-        let patched: Result<Value, _> = self.send(what, Method::PATCH, &path, body).await;
-        patched.map(drop)
+        let patched: Value = self.send(what, Method::PATCH, &path, body).await?;
+        let version = patched["metadata"]["resourceVersion"].as_str();
+        Ok(version.and_then(|it| it.parse().ok()).unwrap_or(0))
+    }
+
+    /// Opens a watch. Its lines have no limit of their own: who serves them bounds its objects.
+    pub(crate) async fn events<T: DeserializeOwned + Clone>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<impl Stream<Item = kube::Result<WatchEvent<T>>> + use<T>, Failure> {
+        let request = Request::get(path)
+            .body(Vec::new())
+            .map_err(|error| Failure::Request {
+                what: what.to_owned(),
+                source: error,
+            })?;
+        match timeout(self.request_timeout, self.client.request_events(request)).await {
+            Ok(opened) => opened.map_err(|error| failure(what, error)),
+            Err(_) => Err(self.late(what)),
+        }
     }
 
     /// POSTs an object: a question to the API server, or a dry run.
@@ -111,10 +142,14 @@ impl Cluster {
         })?;
         match timeout(self.request_timeout, self.client.request(request)).await {
             Ok(answer) => answer.map_err(|error| failure(what, error)),
-            Err(_) => Err(Failure::Late {
-                what: what.to_owned(),
-                waited_ms: self.request_timeout.as_millis(),
-            }),
+            Err(_) => Err(self.late(what)),
+        }
+    }
+
+    fn late(&self, what: &str) -> Failure {
+        Failure::Late {
+            what: what.to_owned(),
+            waited_ms: self.request_timeout.as_millis(),
         }
     }
 }

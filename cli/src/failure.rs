@@ -35,6 +35,18 @@ pub(crate) enum Failure {
         namespace: String,
         hint: String,
     },
+    #[error(
+        "listen on port {port} of this machine: {source}; --port chooses another, 0 a free one"
+    )]
+    Listen {
+        port: u16,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("make a key for the page: this machine gives no random numbers")]
+    Random,
+    #[error("use the terminal: {0}")]
+    Terminal(#[source] std::io::Error),
     #[error("read {name}: {source}")]
     Unreadable {
         name: String,
@@ -70,7 +82,21 @@ pub(crate) enum Failure {
     },
 }
 
+/// Status from which on the API server says that the fault is its own.
+const OWN_FAULT: u16 = 500;
+
 impl Failure {
+    /// Whether the API server has answered, if only with no.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Self::Forbidden { .. } | Self::NotFound { .. } => true,
+            Self::Api { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if status.code < OWN_FAULT)
+            }
+            _ => false,
+        }
+    }
+
     /// How the program ends.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

@@ -99,8 +99,18 @@ struct Page<T> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PageMeta {
+    #[serde(default)]
+    resource_version: String,
     r#continue: Option<String>,
+}
+
+/// All objects of a kind, and the version of the list.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub(crate) objects: Vec<T>,
+    pub(crate) version: String,
 }
 
 /// Lists objects in pages. `selector` is a part of the query that begins with `&`.
@@ -110,18 +120,31 @@ pub(crate) async fn list<T: DeserializeOwned>(
     path: &str,
     selector: &str,
 ) -> Result<Vec<T>, Failure> {
+    let listed = list_all(cluster, what, path, selector).await?;
+    Ok(listed.objects)
+}
+
+/// Like [`list`], with the version from which a watch goes on.
+pub(crate) async fn list_all<T: DeserializeOwned>(
+    cluster: &Cluster,
+    what: &str,
+    path: &str,
+    selector: &str,
+) -> Result<Listed<T>, Failure> {
     let mut objects = Vec::new();
+    let mut version = String::new();
     let mut token = String::new();
     for _ in 0..PAGES_MAX {
         let url = format!("{path}?limit={PAGE_OBJECTS}{selector}{token}");
         let page: Page<T> = cluster.get(what, &url).await?;
         objects.extend(page.items.into_iter().flatten());
+        version = page.metadata.resource_version;
         match page.metadata.r#continue.filter(|next| !next.is_empty()) {
             Some(next) => token = format!("&continue={next}"),
             None => break,
         }
     }
-    Ok(objects)
+    Ok(Listed { objects, version })
 }
 
 #[cfg(test)]

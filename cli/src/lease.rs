@@ -104,6 +104,11 @@ impl Lease {
         holder.filter(|holder| !holder.is_empty())
     }
 
+    /// Its version, 0 if it has none; later ones are higher.
+    pub(crate) fn version(&self) -> u64 {
+        self.metadata.resource_version.parse().unwrap_or(0)
+    }
+
     /// Its term.
     pub(crate) fn term(&self) -> u64 {
         self.spec.lease_transitions.map_or(0, u64::from)

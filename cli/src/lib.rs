@@ -18,6 +18,7 @@ mod args;
 mod check;
 mod completion;
 mod connect;
+mod dashboard;
 mod doubts;
 mod exit;
 mod failure;
@@ -28,6 +29,7 @@ mod history;
 mod inject;
 mod lease;
 mod list;
+mod live;
 mod manifests;
 mod migrate;
 mod output;
@@ -39,6 +41,7 @@ mod suggest;
 mod switchover;
 mod table;
 mod timeline;
+mod watch;
 mod yaml;
 
 use args::{Args, Command};
@@ -115,6 +118,8 @@ fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
         let text = match command {
             Command::Check(args) => return check::run(&cluster, args).await,
             Command::Policy(args) => return policy::run(&cluster, args).await,
+            Command::Dashboard(args) => dashboard::run(cluster, args).await,
+            Command::Watch(args) => watch::run(cluster, args).await,
             Command::Version(args) => check::version(&cluster, args).await,
             Command::Status(args) => status::run(&cluster, args).await,
             Command::Switchover(args) => switchover::run(&cluster, args).await,

@@ -14,7 +14,8 @@ pub(crate) struct Columns {
     pub(crate) wide: bool,
 }
 
-const TITLES: [&str; 8] = [
+/// Columns of a group, less its namespace and its warnings.
+pub(crate) const TITLES: [&str; 8] = [
     "GROUP",
     "ACTIVE",
     "SINCE",
@@ -53,7 +54,8 @@ pub(crate) fn resource(group: &Group) -> String {
     format!("lease.coordination.k8s.io/{}\n", group.name)
 }
 
-fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
+/// A group's cells under [`TITLES`].
+pub(crate) fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
     let lease = group.lease.as_ref();
     let leader = group.leader();
     let since = lease.filter(|_| leader.is_some());
@@ -81,7 +83,8 @@ fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
     ]
 }
 
-fn warnings(group: &Group, now: Timestamp) -> String {
+/// Codes of a group's warnings.
+pub(crate) fn warnings(group: &Group, now: Timestamp) -> String {
     let mut codes: Vec<&str> = doubts(group, now)
         .into_iter()
         .map(|doubt| doubt.code)

@@ -4,6 +4,7 @@ use crate::args::GroupArgs;
 use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::gather::group;
+use crate::group::Group;
 use crate::lease::Lease;
 use common::contract;
 use serde_json::{Value, json};
@@ -15,6 +16,17 @@ pub(crate) async fn run(
     pause: bool,
 ) -> Result<String, Failure> {
     let (group, _) = group(cluster, &args.group).await?;
+    let (said, _) = set(cluster, &group, pause).await?;
+    Ok(said)
+}
+
+/// Pauses the group or lets it go on. Returns what to say, and the version of the Lease that was
+/// written, 0 if none was.
+pub(crate) async fn set(
+    cluster: &Cluster,
+    group: &Group,
+    pause: bool,
+) -> Result<(String, u64), Failure> {
     let name = &group.name;
     let Some(lease) = &group.lease else {
         let why = format!("group {name} has no Lease yet: nobody has been active");
@@ -27,7 +39,7 @@ pub(crate) async fn run(
         } else {
             "not paused"
         };
-        return Ok(format!("group {name} is {state}; active is {active}\n"));
+        return Ok((format!("group {name} is {state}; active is {active}\n"), 0));
     }
     let value = if pause { json!("true") } else { Value::Null };
     let what = if pause {
@@ -35,25 +47,26 @@ pub(crate) async fn run(
     } else {
         "resume the group"
     };
-    annotate(cluster, what, lease, contract::PAUSED, &value).await?;
-    Ok(if pause {
+    let version = annotate(cluster, what, lease, contract::PAUSED, &value).await?;
+    let said = if pause {
         format!(
             "group {name} is paused: the role stays with {active}, also when that fails; \
              `kubectl active-passive resume {name}` ends it\n"
         )
     } else {
         format!("group {name} goes on; active is {active}\n")
-    })
+    };
+    Ok((said, version))
 }
 
-/// Sets an annotation of a Lease; null takes it away.
+/// Sets an annotation of a Lease; null takes it away. Returns the version that was written.
 pub(crate) async fn annotate(
     cluster: &Cluster,
     what: &str,
     lease: &Lease,
     key: &str,
     value: &Value,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let (namespace, name) = (&lease.metadata.namespace, &lease.metadata.name);
     let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}");
     let patch = json!({"metadata": {"annotations": {key: value}}});

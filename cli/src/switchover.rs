@@ -9,6 +9,7 @@ use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::follow::{Before, Plan, Progress, plan, progress};
 use crate::gather::group;
+use crate::group::Group;
 use crate::pause::annotate;
 use common::contract;
 use common::objects::Meta;
@@ -27,52 +28,99 @@ const REASON_WAIT: Duration = Duration::from_secs(2);
 /// Reason of the Event that answers a switchover with no.
 const REFUSED: &str = "SwitchoverRefused";
 
+/// A switchover that was asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Who was active.
+    pub(crate) from: Before,
+    /// The pod, or any.
+    wanted: String,
+    asked_at: Instant,
+    /// Version of the Lease that asks.
+    pub(crate) version: u64,
+    /// uids of refusals of before.
+    refusals: BTreeSet<String>,
+}
+
+/// What became of a wish.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// There is nothing to do.
+    Nothing(String),
+    Asked(Asked),
+}
+
 /// Runs it.
 pub(crate) async fn run(cluster: &Cluster, args: &SwitchoverArgs) -> Result<String, Failure> {
     let (group, _) = group(cluster, &args.group).await?;
-    let planned = plan(&group, args.to.as_deref(), Timestamp::now()).map_err(Failure::Refused)?;
-    let (wanted, from) = match planned {
-        Plan::Nothing(why) => return Ok(why),
+    let asked = match ask(cluster, &group, args.to.as_deref()).await? {
+        Answer::Nothing(why) => return Ok(why),
+        Answer::Asked(asked) => asked,
+    };
+    let name = &args.group;
+    if !args.wait {
+        return Ok(format!(
+            "asked {} to hand over to {}; `kubectl active-passive status {name}` shows what \
+             becomes of it, --wait waits for it\n",
+            asked.from.pod, asked.wanted
+        ));
+    }
+    match follow(cluster, args, &asked).await? {
+        Some(pod) => Ok(asked.moved(&pod)),
+        None => Err(asked.refused(cluster, &group).await),
+    }
+}
+
+/// Asks the leader of a group to hand over to a pod, or to the best.
+pub(crate) async fn ask(
+    cluster: &Cluster,
+    group: &Group,
+    to: Option<&str>,
+) -> Result<Answer, Failure> {
+    let (wanted, from) = match plan(group, to, Timestamp::now()).map_err(Failure::Refused)? {
+        Plan::Nothing(why) => return Ok(Answer::Nothing(why)),
         Plan::Ask { wanted, from } => (wanted, from),
     };
     let Some(lease) = &group.lease else {
         return Err(Failure::Refused("the Lease is gone".to_owned()));
     };
-    let refused_before = refusals(cluster, &args.group).await;
+    let refusals = refusals(cluster, group).await;
     let asked_at = Instant::now();
     let what = "ask for the switchover";
-    annotate(cluster, what, lease, contract::SWITCHOVER, &json!(wanted)).await?;
-    let name = &args.group;
-    if !args.wait {
-        return Ok(format!(
-            "asked {} to hand over to {wanted}; `kubectl active-passive status {name}` shows what \
-             becomes of it, --wait waits for it\n",
-            from.pod
-        ));
+    let version = annotate(cluster, what, lease, contract::SWITCHOVER, &json!(wanted)).await?;
+    Ok(Answer::Asked(Asked {
+        from,
+        wanted,
+        asked_at,
+        version,
+        refusals,
+    }))
+}
+
+impl Asked {
+    /// What to say once the role has moved to `pod`.
+    pub(crate) fn moved(&self, pod: &str) -> String {
+        let within = took(millis(self.asked_at.elapsed()));
+        let before = &self.from.pod;
+        format!("{pod} is active: role and traffic moved from {before} within {within}\n")
     }
-    let moved = follow(cluster, args, &from, asked_at).await?;
-    let Some(pod) = moved else {
-        let why = reason(cluster, name, &refused_before).await;
-        return Err(Failure::Refused(why));
-    };
-    let within = took(millis(asked_at.elapsed()));
-    let before = &from.pod;
-    Ok(format!(
-        "{pod} is active: role and traffic moved from {before} within {within}\n"
-    ))
+
+    /// Why the leader has refused.
+    pub(crate) async fn refused(&self, cluster: &Cluster, group: &Group) -> Failure {
+        Failure::Refused(reason(cluster, group, &self.refusals).await)
+    }
 }
 
 /// Looks until the role has moved; `None`: the leader has refused.
 async fn follow(
     cluster: &Cluster,
     args: &SwitchoverArgs,
-    before: &Before,
-    asked_at: Instant,
+    asked: &Asked,
 ) -> Result<Option<String>, Failure> {
     let mut said = String::new();
     loop {
         let waiting_for = match group(cluster, &args.group).await {
-            Ok((group, _)) => match progress(&group, before, args.to.as_deref()) {
+            Ok((group, _)) => match progress(&group, &asked.from, args.to.as_deref()) {
                 Progress::Moved(pod) => return Ok(Some(pod)),
                 Progress::Elsewhere(pod) => return Err(Failure::Elsewhere(pod)),
                 Progress::Refused => return Ok(None),
@@ -81,7 +129,7 @@ async fn follow(
             // It may be back before the time is over.
             Err(failure) => failure.to_string(),
         };
-        if asked_at.elapsed() >= args.timeout {
+        if asked.asked_at.elapsed() >= args.timeout {
             return Err(Failure::NotDone {
                 group: args.group.clone(),
                 waited_s: args.timeout.as_secs(),
@@ -98,7 +146,7 @@ async fn follow(
 }
 
 /// Why the leader has refused, in its own words.
-async fn reason(cluster: &Cluster, group: &str, known: &BTreeSet<String>) -> String {
+async fn reason(cluster: &Cluster, group: &Group, known: &BTreeSet<String>) -> String {
     let deadline = Instant::now() + REASON_WAIT;
     while Instant::now() < deadline {
         let events = list(cluster, group).await.unwrap_or_default();
@@ -110,11 +158,12 @@ async fn reason(cluster: &Cluster, group: &str, known: &BTreeSet<String>) -> Str
         }
         sleep(LOOK_EVERY).await;
     }
-    format!("the leader refused; `kubectl describe lease {group}` may say why")
+    let name = &group.name;
+    format!("the leader refused; `kubectl describe lease {name}` may say why")
 }
 
 /// uids of the refusals that are there already.
-async fn refusals(cluster: &Cluster, group: &str) -> BTreeSet<String> {
+async fn refusals(cluster: &Cluster, group: &Group) -> BTreeSet<String> {
     // Where Events may not be listed, a refusal goes without its reason.
     let events = list(cluster, group).await.unwrap_or_default();
     events.into_iter().map(|event| event.metadata.uid).collect()
@@ -132,11 +181,13 @@ struct Event {
     message: String,
 }
 
-async fn list(cluster: &Cluster, group: &str) -> Result<Vec<Event>, Failure> {
-    let namespace = &cluster.namespace;
+async fn list(cluster: &Cluster, group: &Group) -> Result<Vec<Event>, Failure> {
+    let Group {
+        namespace, name, ..
+    } = group;
     let path = format!(
         "/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.kind%3DLease%2C\
-         involvedObject.name%3D{group}%2Creason%3D{REFUSED}"
+         involvedObject.name%3D{name}%2Creason%3D{REFUSED}"
     );
     let events: Events = cluster.get("list events", &path).await?;
     Ok(events.items)

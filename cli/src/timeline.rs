@@ -52,17 +52,17 @@ pub(crate) struct Subject<'a> {
 
 /// A time in which one pod had the role, milliseconds since 1970.
 #[derive(Debug, PartialEq, Eq)]
-struct Reign<'a> {
-    entry: &'a Entry,
-    from_ms: i64,
-    to_ms: i64,
+pub(crate) struct Reign<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
     /// From when on nobody had it before.
     nobody_from_ms: i64,
 }
 
 /// The picture. `None` if no entry has a time that can be read.
 pub(crate) fn svg(entries: &[Entry], subject: &Subject<'_>) -> Option<String> {
-    let reigns = reigns(entries, subject);
+    let reigns = reigns(entries, subject.until);
     let first = reigns.first()?;
     let mut pods: Vec<&str> = reigns.iter().map(|it| it.entry.pod.as_str()).collect();
     pods.sort_unstable();
@@ -92,17 +92,18 @@ pub(crate) fn svg(entries: &[Entry], subject: &Subject<'_>) -> Option<String> {
     Some(text)
 }
 
-fn reigns<'a>(entries: &'a [Entry], subject: &Subject<'_>) -> Vec<Reign<'a>> {
+/// The times in which pods had the role, the oldest first; the last one `until` then.
+pub(crate) fn reigns(entries: &[Entry], until: Timestamp) -> Vec<Reign<'_>> {
     let at_ms = |entry: &Entry| Some(entry.at.parse::<Timestamp>().ok()?.as_millisecond());
     let known: Vec<(&Entry, i64)> = entries
         .iter()
         .filter_map(|entry| Some((entry, at_ms(entry)?)))
         .collect();
     let gap_ms = |entry: &Entry| i64::try_from(entry.duration_ms.unwrap_or(0)).unwrap_or(0);
-    let reign = |(index, &(entry, from_ms)): (usize, &(&'a Entry, i64))| {
+    let reign = |(index, &(entry, from_ms)): (usize, &(_, i64))| {
         let next = known.get(index + 1);
         let to_ms = next.map_or_else(
-            || subject.until.as_millisecond(),
+            || until.as_millisecond(),
             |(next, at_ms)| at_ms - gap_ms(next),
         );
         Reign {
