@@ -44,6 +44,8 @@ pub const PRIORITY: &str = "active-passive.dev/priority";
 pub const STATUS_DIR: &str = "active-passive.dev/status-dir";
 /// Where each role change is posted.
 pub const NOTIFY_URL: &str = "active-passive.dev/notify-url";
+/// "true": app containers get the variables of [`elector_env`].
+pub const ELECTOR_ENV: &str = "active-passive.dev/elector-env";
 /// `auto` or `keep`.
 pub const SERVICE_ACCOUNT: &str = "active-passive.dev/service-account";
 /// Resources of the sidecar, as JSON.
@@ -154,10 +156,22 @@ pub mod path {
     pub const STATUS: &str = "/status";
     /// Role changes as server-sent events.
     pub const EVENTS: &str = "/events";
+    /// Who leads, again with each change, as server-sent events.
+    pub const SSE: &str = "/sse";
     /// Prometheus metrics.
     pub const METRICS: &str = "/metrics";
     /// A preStop hook: returns once traffic has moved away.
     pub const DRAIN: &str = "/drain";
+}
+
+/// Environment of app containers, as nais' elector has it; see [`ELECTOR_ENV`].
+pub mod elector_env {
+    /// Host and port.
+    pub const PATH: &str = "ELECTOR_PATH";
+    /// URL whose answer is who leads.
+    pub const GET_URL: &str = "ELECTOR_GET_URL";
+    /// URL of a stream of that.
+    pub const SSE_URL: &str = "ELECTOR_SSE_URL";
 }
 
 /// Environment of the sidecar, as the webhook writes it.
@@ -271,7 +285,7 @@ const fn key(key: &'static str, default: &'static str, meaning: &'static str) ->
 }
 
 /// Annotations that users write on a pod template.
-pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
+pub const TEMPLATE_ANNOTATIONS: [Key; 21] = [
     key(
         INJECT,
         "-",
@@ -357,6 +371,11 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 20] = [
         NOTIFY_URL,
         "-",
         "URL on localhost (`http://127.0.0.1:PORT/PATH`) that each role change is posted to, as JSON.",
+    ),
+    key(
+        ELECTOR_ENV,
+        "false",
+        "`true`: app containers get `ELECTOR_GET_URL`, whose answer `{\"name\": POD}` says who leads, `ELECTOR_SSE_URL`, which says it again with each change, as server-sent events, and `ELECTOR_PATH`, host and port of both: what programs written for nais or contrib's elector look for. A variable that a container has stays as it is, with a warning.",
     ),
     key(
         SERVICE_ACCOUNT,

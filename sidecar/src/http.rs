@@ -88,6 +88,7 @@ impl App {
             .route(path::REPLICA, get(replica))
             .route(path::STATUS, get(status))
             .route(path::EVENTS, get(events))
+            .route(path::SSE, get(leaders))
             .route(path::METRICS, get(metrics))
             .route(path::DRAIN, get(drain))
             .route("/", get(contrib))
@@ -221,6 +222,29 @@ async fn events(State(app): State<App>) -> Response {
                 () = runs_out, if valid_for_ms > 0 => {}
                 changed = app.states.changed() => changed.ok()?,
             }
+        }
+    });
+    Sse::new(changes)
+        .keep_alive(KeepAlive::default())
+        .into_response()
+}
+
+/// Who leads, then each change of that.
+async fn leaders(State(app): State<App>) -> Response {
+    let Some(permit) = hold(&app.listeners) else {
+        return too_many();
+    };
+    let changes = stream::unfold((app, None, permit), |(mut app, told, permit)| async move {
+        loop {
+            let (name, event) = {
+                let published = app.states.borrow_and_update();
+                let leader = report::leader(&published);
+                (leader.name.to_owned(), Event::default().json_data(&leader))
+            };
+            if told.as_ref() != Some(&name) {
+                return Some((Ok::<_, Infallible>(event.ok()?), (app, Some(name), permit)));
+            }
+            app.states.changed().await.ok()?;
         }
     });
     Sse::new(changes)

@@ -42,7 +42,7 @@ struct PeerReport<'a> {
 /// The contrib elector's answer: who leads.
 #[derive(Debug, Serialize)]
 pub(crate) struct Leader<'a> {
-    name: &'a str,
+    pub(crate) name: &'a str,
 }
 
 /// The own role at this instant.

@@ -69,6 +69,7 @@ items:
 'active-passive.dev/priority',
 'active-passive.dev/status-dir',
 'active-passive.dev/notify-url',
+'active-passive.dev/elector-env',
 'active-passive.dev/service-account',
 'active-passive.dev/resources'
 {{- end }}

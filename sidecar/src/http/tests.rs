@@ -185,6 +185,29 @@ async fn events_tell_changes_and_not_renewals() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_names_each_leader_once() {
+    let fixture = fixture(standby());
+    let request = Request::get("/sse").body(Body::empty()).unwrap();
+    let response = fixture.app.clone().router().oneshot(request).await.unwrap();
+    let mut body = response.into_body();
+    let mut next = async || {
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        String::from_utf8(frame.to_vec()).unwrap()
+    };
+    let held_by = |holder: &str| Published {
+        holder: Some(holder.to_owned()),
+        ..standby()
+    };
+    next().await;
+    fixture.states.send_replace(held_by("web-2_u-2"));
+    assert_eq!(next().await, "data: {\"name\":\"web-2\"}\n\n");
+    fixture.states.send_replace(held_by("web-2_u-2"));
+    tokio::task::yield_now().await;
+    fixture.states.send_replace(held_by("web-1_u-1"));
+    assert_eq!(next().await, "data: {\"name\":\"web-1\"}\n\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn held_requests_are_bounded() {
     let fixture = fixture(leading_for(1_000_000));
     let held: Vec<_> = (0..DRAINS_MAX)

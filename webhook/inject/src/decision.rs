@@ -9,7 +9,7 @@ use crate::patch::{Add, Patch, Pointer};
 use crate::pod::{self, Pod};
 use crate::reason::{BadValue, Reason, Reasons};
 use crate::shapes::{Container, Volume};
-use crate::{apps, port, preset, volumes};
+use crate::{apps, elector_env, port, preset, volumes};
 use common::contract;
 use common::hash::Fnv1a;
 use common::ids::Group;
@@ -198,6 +198,9 @@ impl Plan<'_> {
         // What was said in the first call is not said again in a second one, where the hook may be
         // ours, rewritten by a mesh.
         let mut say = |more: Vec<String>| warnings.extend(more.into_iter().filter(|_| !current));
+        if options.elector_env {
+            say(elector_env::provide(pod, sidecar.port, &mut patch));
+        }
         if options.hold_app && sidecar.holds() {
             say(apps::hold(pod, sidecar.port, &mut patch));
         } else if !current {

@@ -23,6 +23,7 @@ pub mod certs;
 mod container;
 pub mod decision;
 mod drain;
+mod elector_env;
 mod group;
 mod json;
 pub mod names;

@@ -3,7 +3,7 @@
 
 use crate::decision::{Decision, RequestInfo, Settings, decide};
 use crate::patch::{Add, Patch, Pointer};
-use crate::{apps, pod, port};
+use crate::{apps, elector_env, pod, port};
 use common::contract::{self, default};
 use serde_json::{Value, json};
 
@@ -230,6 +230,9 @@ impl Removals {
         for (index, container) in read.containers.iter().enumerate() {
             let at = spec.key("containers").index(index);
             self.elements(&at.key("volumeMounts"), container.get("volumeMounts"), own);
+            self.elements(&at.key("env"), container.get("env"), |variable| {
+                port.is_some_and(|port| elector_env::is_provided(variable, port))
+            });
             self.entries(
                 &at.key("lifecycle"),
                 container.get("lifecycle"),

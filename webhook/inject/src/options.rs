@@ -52,6 +52,8 @@ pub struct Options {
     pub status_dir: Option<String>,
     /// Where each role change is posted.
     pub notify_url: Option<String>,
+    /// Whether app containers get variables that say where to ask who leads.
+    pub elector_env: bool,
     /// Which account the pod runs as.
     pub service_account: ServiceAccountMode,
     /// Resources of the sidecar; none: the defaults, fitted to the pod.
@@ -170,6 +172,9 @@ impl Options {
                 .optional(contract::STATUS_DIR, values::folder)
                 .or(folder),
             notify_url: read.optional(contract::NOTIFY_URL, values::local_url),
+            elector_env: read
+                .optional(contract::ELECTOR_ENV, |text| values::word(text, &YES_NO))
+                .unwrap_or(false),
             service_account: read
                 .optional(contract::SERVICE_ACCOUNT, |text| {
                     values::word(text, &ACCOUNT_WORDS)

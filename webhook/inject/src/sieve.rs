@@ -6,6 +6,7 @@
 //!
 //! A test holds this against the decisions: `decide` of a sifted pod is `decide` of the whole one.
 
+use crate::elector_env;
 use crate::pod::MIRROR;
 use common::contract::{COMPAT_MODE, CONTAINER, PREFIX, VOLUME_PREFIX};
 use serde::Deserialize;
@@ -35,11 +36,13 @@ pub(crate) enum Keep {
     Keys(fn(&str) -> bool),
     /// Of a list, each element in part.
     Each(&'static Self),
+    /// Of a list, the names of elements whose name the function takes.
+    Picked(fn(&str) -> bool),
     /// Everything of an object with a name that the function takes; of others these entries.
     Named(fn(&str) -> bool, &'static [(&'static str, Self)]),
 }
 
-use Keep::{All, Each, Fields, Keys, Named, Scalar};
+use Keep::{All, Each, Fields, Keys, Named, Picked, Scalar};
 
 /// What `decide` reads of a pod.
 pub(crate) const POD: Keep = Fields(&[
@@ -95,6 +98,7 @@ const CONTAINERS: Keep = Named(
     |name| name == CONTAINER,
     &[
         ("ports", Each(&Fields(&[("containerPort", Scalar)]))),
+        ("env", Picked(elector_env::is_named)),
         ("lifecycle", All),
         (
             "volumeMounts",
@@ -251,6 +255,16 @@ impl<'de> Visitor<'de> for Sieve<'_> {
         let keep = match self.keep {
             All => &All,
             Each(each) => each,
+            Picked(takes) => {
+                let mut items = Vec::new();
+                while let Some(found) = list.next_element_seed(Pick::Element(*takes))? {
+                    if let Some(name) = found {
+                        self.spend(OBJECT_BYTES + ENTRY_BYTES + name.len())?;
+                        items.push(named(name));
+                    }
+                }
+                return Ok(Value::Array(items));
+            }
             Scalar | Fields(_) | Keys(_) | Named(..) => {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 return Ok(Value::Array(Vec::new()));
@@ -305,7 +319,7 @@ impl Keep {
         };
         match self {
             All => Some(&All),
-            Scalar | Each(_) => None,
+            Scalar | Each(_) | Picked(_) => None,
             Fields(fields) => field(fields),
             Keys(takes) => takes(key).then_some(&Scalar),
             Named(..) if key == "name" => Some(&Scalar),
@@ -337,6 +351,11 @@ pub(crate) fn sift(value: Value, keep: &'static Keep) -> Value {
         (Value::Array(items), Each(each)) => {
             items.into_iter().map(|item| sift(item, each)).collect()
         }
+        (Value::Array(items), Picked(takes)) => {
+            let name = |item: &Value| Some(item.get("name")?.as_str()?.to_owned());
+            let names = items.iter().filter_map(name).filter(|name| takes(name));
+            names.map(named).collect()
+        }
         (Value::Array(_), _) => Value::Array(Vec::new()),
         (Value::Object(entries), Named(whole, fields)) => {
             let name = entries.get("name").and_then(Value::as_str);
@@ -354,6 +373,83 @@ pub(crate) fn sift(value: Value, keep: &'static Keep) -> Value {
             Value::Object(kept.collect())
         }
         (scalar, _) => scalar,
+    }
+}
+
+/// An object with nothing but its name.
+fn named(name: String) -> Value {
+    Value::Object(Map::from_iter([("name".to_owned(), Value::String(name))]))
+}
+
+/// Looks for the name of an element that is taken. Others cost no memory.
+enum Pick {
+    /// In the element.
+    Element(fn(&str) -> bool),
+    /// In the value of its name.
+    Name(fn(&str) -> bool),
+}
+
+impl<'de> DeserializeSeed<'de> for Pick {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pick {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(match self {
+            Self::Name(takes) if takes(value) => Some(value.to_owned()),
+            Self::Name(_) | Self::Element(_) => None,
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            match self {
+                // The last of several counts, as everywhere.
+                Self::Element(takes) if key.0 == "name" => {
+                    found = map.next_value_seed(Self::Name(takes))?;
+                }
+                Self::Element(_) | Self::Name(_) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
     }
 }
 

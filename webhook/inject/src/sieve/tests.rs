@@ -30,14 +30,18 @@ fn what_is_looked_at_is_kept() {
             },
             "spec": {"containers": [{
                 "name": "app",
-                "env": [{"name": "A"}],
+                "env": [{"name": "A"}, {"value": "b", "name": "ELECTOR_PATH"}, {"name": {}}, "A"],
                 "ports": [{"containerPort": 80, "protocol": "TCP"}],
             }]},
             "status": {},
         }),
         json!({
             "metadata": {"annotations": {"active-passive.dev/inject": "true"}},
-            "spec": {"containers": [{"name": "app", "ports": [{"containerPort": 80}]}]},
+            "spec": {"containers": [{
+                "name": "app",
+                "env": [{"name": "ELECTOR_PATH"}],
+                "ports": [{"containerPort": 80}],
+            }]},
         }),
     );
 }
@@ -57,7 +61,7 @@ fn a_name_that_comes_late_decides_all_the_same() {
         let body = format!(r#"{{"spec":{{"containers":[{{"env":[1],"name":"{name}"}}]}}}}"#);
         read(&body).unwrap()["spec"]["containers"][0].clone()
     };
-    assert_eq!(late("app"), json!({"name": "app"}));
+    assert_eq!(late("app"), json!({"name": "app", "env": []}));
     assert_eq!(
         late("active-passive"),
         json!({"name": "active-passive", "env": [1]})
