@@ -70,6 +70,8 @@ struct Arrival {
     /// Why, and from the last sign of the last holder to that write, milliseconds; as far as known.
     kind: Option<MoveKind>,
     took_ms: Option<u64>,
+    /// Who had it before, as far as the history says.
+    from: Option<String>,
 }
 
 /// How long the move that began a term took, milliseconds.
@@ -237,23 +239,35 @@ impl Story {
     fn tell_arrival(&mut self, now: Mono, arrival: Arrival) {
         let (pod, term) = (&self.config.params.identity.name, arrival.term);
         let mut note = format!("{pod} is active in term {term}");
-        if let Some(kind) = arrival.kind {
+        let kind = arrival.kind;
+        let since_sent_ms = now.ms_since(arrival.sent_at);
+        let took_ms = arrival.took_ms.map(|took_ms| took_ms + since_sent_ms);
+        if let Some(kind) = kind {
             note.push_str(&format!(": {} ({}", because(kind), kind.as_str()));
-            if let Some(took_ms) = arrival.took_ms {
-                let took_ms = took_ms + now.ms_since(arrival.sent_at);
+            if let Some(took_ms) = took_ms {
                 self.metrics.moved(kind, took_ms);
                 note.push_str(&format!(", {took_ms} ms"));
                 self.measured = Some(Measured { term, took_ms });
             }
             note.push(')');
         }
+        tracing::info!(
+            term,
+            from = arrival.from,
+            to = pod,
+            kind = kind.map(MoveKind::as_str),
+            duration_ms = took_ms,
+            "the role has moved"
+        );
         self.note(arrival.lease, Reason::RoleMoved, note);
     }
 
     fn arrived(&mut self, sent: &Sent, write: &LeaseWrite, lease: &Lease) {
         let entries = annotation(&lease.json, contract::HISTORY).map(Entry::read);
-        let mut entries = entries.into_iter().flatten();
-        let entry = entries.rfind(|entry| entry.term == write.term);
+        let mut entries = entries.unwrap_or_default();
+        let index = entries.iter().rposition(|entry| entry.term == write.term);
+        entries.truncate(index.map_or(0, |index| index + 1));
+        let entry = entries.pop();
         let kind = entry.as_ref().map(|entry| entry.kind.as_str());
         self.arrival = Some(Arrival {
             lease: self.of_lease(lease),
@@ -263,6 +277,7 @@ impl Story {
                 .into_iter()
                 .find(|it| Some(it.as_str()) == kind),
             took_ms: entry.and_then(|entry| entry.duration_ms),
+            from: entries.pop().map(|before| before.pod),
         });
     }
 
