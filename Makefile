@@ -12,8 +12,8 @@ help:
 	  !/^# / { text = "" }' Makefile
 
 # Watch a real Kubernetes move one active pod around. KEEP=1 leaves the cluster running,
-# JSON=FILE writes the summary for programs too. CLUSTER=<kubeconfig file> IMAGES=<prefix> uses
-# that cluster and these images instead, and asks first (YES=1 answers).
+# JSON=FILE writes the summary for programs too, PICTURE=FILE draws it. CLUSTER=<kubeconfig file>
+# IMAGES=<prefix> uses that cluster and these images instead, and asks first (YES=1 answers).
 demo: .cargo
 	@$(RUN) demo
 

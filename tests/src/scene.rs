@@ -428,12 +428,7 @@ impl<'a> Scene<'a> {
     ) -> Verdict {
         let from_ms = trigger_ms.saturating_sub(LEAD_IN_MS);
         let counted = requests.iter().filter(|request| request.sent_ms >= from_ms);
-        let answer = |request: &Request| Answer {
-            sent_ms: request.sent_ms,
-            ended_ms: request.ended_ms,
-            pod: request.body().map(str::to_owned),
-        };
-        let answers: Vec<Answer> = counted.map(answer).collect();
+        let answers: Vec<Answer> = counted.map(Answer::of).collect();
         judge(
             event,
             &self.watcher.timeline(),

@@ -20,6 +20,9 @@ struct Args {
     /// Write the summary to this file, for programs.
     #[arg(long, env = "JSON")]
     json: Option<String>,
+    /// Draw who answered when to this file, as SVG.
+    #[arg(long, env = "PICTURE")]
+    picture: Option<String>,
     /// Use the cluster of this kubeconfig file instead of starting one.
     #[arg(long, env = "CLUSTER")]
     cluster: Option<String>,
@@ -87,6 +90,7 @@ fn options(args: Args) -> Result<Options, &'static str> {
     Ok(Options {
         keep: args.keep,
         json: given(args.json).map(PathBuf::from),
+        picture: given(args.picture).map(PathBuf::from),
         elsewhere,
     })
 }

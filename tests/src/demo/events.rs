@@ -8,6 +8,7 @@ use super::show::Performed;
 use super::{GROUP, REPLICAS};
 use crate::cluster::{Cluster, Result, Signal};
 use crate::load::Load;
+use crate::observe::Answer;
 use crate::scene::{Active, Scene};
 
 /// How long a new active pod may take, milliseconds: the default lease duration and some more.
@@ -101,6 +102,8 @@ impl Play<'_, '_> {
             active,
             // The two are seen by two watches: what is nothing may be less.
             chosen_ms: chosen_ms.filter(|ms| *ms > 0),
+            trigger_ms: self.trigger_ms,
+            answers: requests.iter().map(Answer::of).collect(),
         })
     }
 

@@ -4,6 +4,7 @@ mod elsewhere;
 mod events;
 mod failure;
 mod own;
+mod picture;
 mod screen;
 mod show;
 
@@ -32,6 +33,8 @@ const GROUP: &str = "web";
 const REPLICAS: usize = 3;
 const JSON_CURE: &str = "name a file in a folder that can be written: make demo JSON=FILE";
 
+const PICTURE_CURE: &str = "name a file in a folder that can be written: make demo PICTURE=FILE";
+
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -39,6 +42,8 @@ pub struct Options {
     pub keep: bool,
     /// Write the summary for programs there.
     pub json: Option<PathBuf>,
+    /// Draw who answered when there, as SVG.
+    pub picture: Option<PathBuf>,
     /// Use this cluster instead of one of its own.
     pub elsewhere: Option<Elsewhere>,
 }
@@ -51,7 +56,10 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     let registered = Shutdown::register().doing(|| "register for signals".into());
     let mut shutdown = registered.in_step("start", "run it on Linux")?;
     if let Some(path) = &options.json {
-        check_json(path).in_step("look where JSON goes", JSON_CURE)?;
+        check_file(path).in_step("look where JSON goes", JSON_CURE)?;
+    }
+    if let Some(path) = &options.picture {
+        check_file(path).in_step("look where the picture goes", PICTURE_CURE)?;
     }
     let screen = Screen::new();
     screen.heading("active-passive: of three pods one serves, and another one follows it");
@@ -62,7 +70,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Finds out now what would fail after a minute.
-fn check_json(path: &Path) -> Result<()> {
+fn check_file(path: &Path) -> Result<()> {
     let action = || format!("write {}", path.display());
     if path.is_dir() {
         return Err(Error::new(action(), "it is a folder"));
@@ -119,6 +127,12 @@ async fn play(mut stage: Stage<'_>, events: &[Event], options: &Options) -> Resu
     if let Some(path) = &options.json {
         write_json(path, &all).in_step("write JSON", JSON_CURE)?;
         screen.note(format!("the same for programs: {}", path.display()));
+    }
+    if let Some(path) = &options.picture {
+        let written = std::fs::write(path, picture::svg(&all));
+        let written = written.doing(|| format!("write {}", path.display()));
+        written.in_step("draw the picture", PICTURE_CURE)?;
+        screen.note(format!("who answered when: {}", path.display()));
     }
     Ok(())
 }

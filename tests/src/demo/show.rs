@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use super::events::Event;
 use super::screen::{Screen, Tone, duration};
 use crate::cluster::Result;
-use crate::observe::{Verdict, is_ready};
+use crate::observe::{Answer, Verdict, is_ready};
 use crate::scene::{self, Active, Scene};
 
 /// What the last column counts, and why it is not nothing.
@@ -20,6 +20,10 @@ pub(super) struct Performed {
     pub(super) active: Active,
     /// From the first sight of the old pod's deletion to the new one, milliseconds.
     pub(super) chosen_ms: Option<u64>,
+    /// When it was triggered, milliseconds of the scene's clock.
+    pub(super) trigger_ms: u64,
+    /// What became of all requests.
+    pub(super) answers: Vec<Answer>,
 }
 
 /// A table of the group's pods.
@@ -60,6 +64,7 @@ pub(super) fn figures(screen: Screen, performed: &Performed) {
         verdict,
         active,
         chosen_ms,
+        ..
     } = performed;
     let moved = match (verdict.new_active_ms, chosen_ms) {
         (None, _) => "none, the role stayed".to_owned(),

@@ -1,6 +1,7 @@
 //! How requests fared around one event.
 
 use super::timeline::Timeline;
+use crate::load::Request;
 use serde::Serialize;
 
 /// A pod that stopped being active this shortly before a request may still answer it, milliseconds:
@@ -16,6 +17,18 @@ pub struct Answer {
     pub ended_ms: u64,
     /// Name of the pod that answered; `None` if the request failed.
     pub pod: Option<String>,
+}
+
+impl Answer {
+    /// What became of a request.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        Self {
+            sent_ms: request.sent_ms,
+            ended_ms: request.ended_ms,
+            pod: request.body().map(str::to_owned),
+        }
+    }
 }
 
 /// What one event did, as programs read it (`make demo JSON=FILE`).
