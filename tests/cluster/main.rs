@@ -12,6 +12,7 @@ mod cli_check;
 mod cli_check_groups;
 mod cli_check_installation;
 mod cli_many;
+mod cli_story;
 mod connections;
 mod context;
 mod demo;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         .chain(cli::CASES)
         .chain(cli_check::CASES)
         .chain(cli_many::CASES)
+        .chain(cli_story::CASES)
         .chain(fencing::CASES)
         .chain(fencing_innocent::CASES)
         .chain(fencing_modes::CASES)

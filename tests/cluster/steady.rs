@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 use tests::cluster::AuditEvent;
@@ -53,6 +54,7 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
     tokio::time::sleep(Duration::from_millis(WARM_UP_MS)).await;
     let mut audit = context.cluster.audit();
     audit.skip()?;
+    let silent_since = Timestamp::now();
     let sidecars = sidecars(context, &scene, &active.uid).await?;
     let before = sidecars.iter().map(spent).collect::<Result<Vec<_>>>()?;
     tokio::time::sleep(Duration::from_secs(COUNTED_S)).await;
@@ -84,6 +86,7 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
         .filter(|event| event.verb != "watch")
         .collect();
     ensure!(asked.is_empty(), "asked in {COUNTED_S} s: {asked:#?}");
+    silent(context, &scene, silent_since).await?;
     for (sidecar, before) in sidecars.iter().zip(before) {
         let (role, kb, now) = (sidecar.role, process::rss_kb(sidecar.pid)?, spent(sidecar)?);
         let cpu_ms = (now.cpu_us - before.cpu_us) / 1_000;
@@ -109,6 +112,20 @@ async fn quiet_group(context: &Context<'_>) -> Result<()> {
         let kb = process::rss_kb(process_of(context, &uid, "webhook").await?)?;
         println!("webhook: {kb} kB resident");
         ensure!(kb <= WEBHOOK_RSS_KB_MAX, "the webhook holds {kb} kB");
+    }
+    Ok(())
+}
+
+/// Nothing was logged at info or above.
+async fn silent(context: &Context<'_>, scene: &Scene<'_>, since: Timestamp) -> Result<()> {
+    let since = format!("--since-time={since}");
+    for pod in scene.pods().await? {
+        let name = pod.metadata.name.context("the pod has no name")?;
+        let container = format!("--container={}", common::contract::CONTAINER);
+        let said = context
+            .kubectl(&["logs", &name, &container, &since])
+            .await?;
+        ensure!(said.is_empty(), "{name} at rest: {said}");
     }
     Ok(())
 }
