@@ -8,7 +8,7 @@ impl Timeline {
     /// Spans `[from_ms, to_ms)` from `from_ms` to `to_ms` in which two or more pods carried the
     /// active label, or `service` selected another pod than the one that carried it. What counts is
     /// the order in which the API server took the changes: watches of pods and of Services do not
-    /// arrive in step.
+    /// arrive in step. A change counts from its first sight: a watch that begins anew shows it again.
     pub fn two_active(&self, service: &str, from_ms: u64, to_ms: u64) -> Vec<(u64, u64)> {
         let mut spans = Vec::new();
         let mut labelled: BTreeSet<&str> = BTreeSet::new();
@@ -24,9 +24,12 @@ impl Timeline {
         };
         let mut events: Vec<_> = self.events().iter().collect();
         events.sort_by_key(|event| event.version);
-        let mut at_ms = 0;
+        let (mut at_ms, mut version) = (0, None);
         for event in events {
-            at_ms = event.at_ms.max(at_ms);
+            if version != Some(event.version) {
+                version = Some(event.version);
+                at_ms = event.at_ms.max(at_ms);
+            }
             apply_label(&mut labelled, &event.change);
             if let Change::Route { service: name, uid } = &event.change
                 && name == service
@@ -98,19 +101,38 @@ mod tests {
     #[test]
     fn a_watch_that_is_behind_makes_no_two() {
         let mut seen = timeline(&[(0, label("a", true)), (1, route(Some("a")))]);
-        let late = [
-            (20, 11, route(Some("b"))),
-            (36, 10, label("a", false)),
-            (37, 12, label("b", true)),
-        ];
-        for (at_ms, version, change) in late {
+        late(
+            &mut seen,
+            [
+                (20, 11, route(Some("b"))),
+                (36, 10, label("a", false)),
+                (37, 12, label("b", true)),
+            ],
+        );
+        assert_eq!(seen.two_active("web", 0, 50), []);
+    }
+
+    #[test]
+    fn a_watch_that_begins_anew_makes_no_span_longer() {
+        let mut seen = timeline(&[
+            (0, label("a", true)),
+            (1, route(Some("a"))),
+            (10, label("b", true)),
+            (12, route(Some("b"))),
+            (15, label("a", false)),
+        ]);
+        late(&mut seen, [(40, 10, label("b", true))]);
+        assert_eq!(seen.two_active("web", 0, 50), [(10, 15)]);
+    }
+
+    fn late<const N: usize>(seen: &mut Timeline, events: [(u64, u64, Change); N]) {
+        for (at_ms, version, change) in events {
             seen.push(Event {
                 at_ms,
                 version,
                 change,
             });
         }
-        assert_eq!(seen.two_active("web", 0, 50), []);
     }
 
     #[test]
