@@ -6,6 +6,7 @@
 pub mod bundle;
 mod healed;
 pub mod issue;
+mod overlap;
 pub mod resolver;
 
 use crate::certificate::bundle::{Data, KEYS, Names, Served};
@@ -27,6 +28,8 @@ use tokio::time::{Instant, timeout};
 /// Longest time between two looks at the clock, seconds. A timer for the day of renewal would not
 /// notice that the machine slept.
 const TICK_S_MAX: i64 = 60;
+/// The same while somebody else's authority is replaced.
+const TICK_S_OVERLAP: i64 = 1;
 /// Time until a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -110,18 +113,24 @@ impl Keeper {
     fn tick(&self) -> Duration {
         let tick_s = match &self.origin {
             Origin::Own(lives) => (lives.overlap_s / 10).clamp(1, TICK_S_MAX),
+            Origin::Given if self.overlaps() => TICK_S_OVERLAP,
             Origin::Given => TICK_S_MAX,
         };
         Duration::from_secs(tick_s.unsigned_abs())
     }
 
-    /// How long the authorities that are served have been seen published, seconds.
-    fn published_s(&self) -> Option<i64> {
+    /// How long the authorities that are served have been seen published.
+    fn published(&self) -> Option<Duration> {
         let published = self.published.borrow();
         let served = self.served.borrow();
         let (published, served) = (published.as_ref()?, served.as_ref()?);
-        (published.ca_bundle == served.ca_bundle())
-            .then(|| i64::try_from(published.since.elapsed().as_secs()).unwrap_or(i64::MAX))
+        (published.ca_bundle == served.ca_bundle()).then(|| published.since.elapsed())
+    }
+
+    /// Whether another authority is about to stand alone.
+    fn overlaps(&self) -> bool {
+        let served = self.served.borrow();
+        served.as_ref().is_some_and(|served| served.later.is_some())
     }
 
     async fn put_in_order(
@@ -134,7 +143,7 @@ impl Keeper {
             Single::Absent => (None, Found::Absent),
             Single::Present(secret) => {
                 let data = secret.data.clone().unwrap_or_default();
-                (Some(secret.as_ref()), self.take(data))
+                (Some(secret.as_ref()), self.take(data, now_s))
             }
         };
         let valid = self
@@ -145,9 +154,12 @@ impl Keeper {
         self.readiness.set(Part::Certificate, valid);
         let Origin::Own(lives) = &self.origin else {
             self.note_given(&found);
+            self.follow();
             return Ok(());
         };
-        let plan = plan(&found, self.published_s(), lives, now_s);
+        let published = self.published();
+        let published_s = published.map(|since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        let plan = plan(&found, published_s, lives, now_s);
         let known = self.served.borrow().is_some();
         let Some(secret) = secret else {
             let made = self.create(self.remembered_or_new(lives, now_s)?).await?;
@@ -225,7 +237,7 @@ impl Keeper {
     }
 
     /// Serves what the Secret holds, if it can be served; otherwise what was served before goes on.
-    fn take(&self, data: Data) -> Found {
+    fn take(&self, data: Data, now_s: i64) -> Found {
         if let Some(served) = self
             .served
             .borrow()
@@ -235,19 +247,40 @@ impl Keeper {
             return served.found();
         }
         match Served::read(data, &self.names, &self.origin) {
-            Ok(served) => {
-                let served = Arc::new(served);
-                self.resolver.serve(served.key.clone());
-                self.metrics
-                    .certificate(served.ca.not_after_s, served.leaf.not_after_s);
-                tracing::info!(secret = self.name, "serving the certificate of the Secret");
-                self.served.send_replace(Some(served.clone()));
-                served.found()
+            Ok(mut served) => {
+                let found = served.found();
+                let before = self.served.borrow().clone();
+                if self.origin == Origin::Given {
+                    served.settles_at = overlap::settles_at(served.leaf.not_before_s, now_s);
+                }
+                self.serve(overlap::begin(before.as_deref(), served, now_s));
+                found
             }
             Err(error) => Found::Unusable {
                 why: error.to_string(),
             },
         }
+    }
+
+    /// Takes the next step of replacing somebody else's authority, if it is time for it.
+    fn follow(&self) {
+        let served = self.served.borrow().clone();
+        if let Some(later) = served.and_then(|served| served.follows(self.published())) {
+            self.serve(later);
+        }
+    }
+
+    fn serve(&self, served: Arc<Served>) {
+        self.resolver.serve(served.key.clone());
+        self.metrics
+            .certificate(served.ca.not_after_s, served.leaf.not_after_s);
+        let overlaps = served.later.is_some();
+        tracing::info!(
+            secret = self.name,
+            overlaps,
+            "serving the certificate of the Secret"
+        );
+        self.served.send_replace(Some(served));
     }
 
     /// What was served until the Secret was lost: API servers trust it already. A new one if there

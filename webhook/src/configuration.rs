@@ -72,7 +72,7 @@ impl Publisher {
             self.published.send_replace(None);
             return false;
         };
-        let entries = self.entries(configuration, served.ca_bundle());
+        let entries = self.entries(configuration, served);
         for entry in &entries {
             self.metrics.ca_bundle(&entry.name, entry.current);
         }
@@ -80,7 +80,8 @@ impl Publisher {
         self.readiness.set(Part::Configuration, current);
         self.note_published(current.then(|| served.ca_bundle()));
         if current {
-            return false;
+            // Later the other authority has to go.
+            return served.settles();
         }
         if entries.is_empty() {
             let (service, namespace) = &self.service;
@@ -118,8 +119,14 @@ impl Publisher {
         });
     }
 
-    /// Our entries, and whether each has this authority.
-    fn entries(&self, configuration: &MutatingWebhookConfiguration, ca: &[u8]) -> Vec<Entry> {
+    /// Our entries, and whether each has this authority: alone, or for a while beside another, which a
+    /// replica may have put there that was here before.
+    fn entries(&self, configuration: &MutatingWebhookConfiguration, served: &Served) -> Vec<Entry> {
+        let (ca, settles) = (served.ca_bundle(), served.settles());
+        let current = |found: &ByteString| {
+            let among = || settles && found.0.windows(ca.len()).any(|part| part == ca);
+            found.0 == ca || among()
+        };
         let webhooks = configuration.webhooks.iter().flatten().enumerate();
         let ours = webhooks.filter(|(_, webhook)| {
             let service = webhook.client_config.service.as_ref();
@@ -132,7 +139,7 @@ impl Publisher {
                 .client_config
                 .ca_bundle
                 .as_ref()
-                .is_some_and(|found| found.0 == ca),
+                .is_some_and(current),
         })
         .collect()
     }

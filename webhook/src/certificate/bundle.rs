@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Key of the authorities' certificates: whom clients are told to trust. The first one signs.
 pub const CA_CRT: &str = "ca.crt";
@@ -72,6 +73,8 @@ impl Names {
 pub struct Served {
     /// What they were read from.
     pub data: Data,
+    /// The authorities as API servers want it.
+    pub bundle: Vec<u8>,
     /// The serving certificate with its key.
     pub key: Arc<CertifiedKey>,
     /// Whom clients must trust.
@@ -82,6 +85,10 @@ pub struct Served {
     pub leaf: Validity,
     /// How far a rotation of the authority has come.
     pub rotation: Rotation,
+    /// Until when another authority may be published beside somebody else's.
+    pub settles_at: Option<Instant>,
+    /// What is served after this, while somebody else's authority is replaced.
+    pub later: Option<Arc<Self>>,
 }
 
 /// Why a Secret cannot be served.
@@ -156,19 +163,23 @@ impl Served {
         }
         let key =
             CertifiedKey::from_der(chain, key, &default_provider()).map_err(Unusable::Mismatch)?;
+        let bundle = entry(&data, CA_CRT)?.to_vec();
         Ok(Self {
             data,
+            bundle,
             key: Arc::new(key),
             roots,
             ca,
             leaf,
             rotation,
+            settles_at: None,
+            later: None,
         })
     }
 
     /// The authorities as API servers want it.
     pub fn ca_bundle(&self) -> &[u8] {
-        self.data.get(CA_CRT).map_or(&[], |value| &value.0)
+        &self.bundle
     }
 
     /// Whether neither certificate has expired at this time, seconds since 1970.

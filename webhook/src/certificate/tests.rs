@@ -207,3 +207,66 @@ async fn a_certificate_of_somebody_else_is_served_and_never_written() {
     );
     drop(publish);
 }
+
+/// Certificates of somebody else that begin now.
+fn given(names: &Names) -> Data {
+    let lives = Lives::default();
+    let mut data = issue::issue(names, &lives, now_s() + inject::certs::BACKDATE_S).unwrap();
+    data.remove(bundle::CA_KEY);
+    data
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_of_somebody_else_is_replaced_by_overlap() {
+    let api = FakeApi::new();
+    let names = Names::new("hook", "ns");
+    let (old, new) = (given(&names), given(&names));
+    put(&api, &old);
+    let (publish, published) = watch::channel(None);
+    let mut served = replica_with(&api, Origin::Given, published);
+    let first = next(&mut served).await;
+    assert_eq!(first.ca_bundle(), old[CA_CRT].0);
+
+    put(&api, &new);
+    served.changed().await.unwrap();
+    let both = next(&mut served).await;
+    for ca in [&old[CA_CRT], &new[CA_CRT]] {
+        let known = both
+            .ca_bundle()
+            .windows(ca.0.len())
+            .any(|part| part == ca.0);
+        assert!(known, "both are published");
+    }
+    assert!(Arc::ptr_eq(&both.key, &first.key), "the old one is served");
+    // Not before API servers know it.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(!served.has_changed().unwrap());
+    publish.send_replace(Some(Published {
+        ca_bundle: both.ca_bundle().to_vec(),
+        since: Instant::now(),
+    }));
+    served.changed().await.unwrap();
+    let switched = next(&mut served).await;
+    assert!(
+        !Arc::ptr_eq(&switched.key, &first.key),
+        "the new one is served"
+    );
+    assert_eq!(switched.ca_bundle(), both.ca_bundle());
+    served.changed().await.unwrap();
+    let alone = next(&mut served).await;
+    assert_eq!(alone.ca_bundle(), new[CA_CRT].0);
+    assert!(Arc::ptr_eq(&alone.key, &switched.key));
+    assert!(!alone.settles() && alone.later.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_while_an_authority_is_replaced_serves_what_it_finds() {
+    let api = FakeApi::new();
+    let names = Names::new("hook", "ns");
+    put(&api, &given(&names));
+    let mut served = replica_with(&api, Origin::Given, watch::channel(None).1);
+    let first = next(&mut served).await;
+    assert!(first.later.is_none() && first.settles());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(!first.settles());
+}

@@ -122,3 +122,22 @@ async fn without_a_configuration_nothing_is_made() {
             .any(|missing| missing.contains("configuration"))
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_authority_stays_for_as_long_as_it_may() {
+    let api = FakeApi::new();
+    let (_, served_by_us) = publisher(&api);
+    let mut next = Arc::into_inner(served()).unwrap();
+    next.settles_at = Some(Instant::now() + Duration::from_secs(60));
+    let both = [next.ca_bundle(), b"\n", served().ca_bundle()].concat();
+    let alone = STANDARD.encode(next.ca_bundle());
+    let mut found = configuration();
+    for index in [0, 2] {
+        found["webhooks"][index]["clientConfig"]["caBundle"] = json!(STANDARD.encode(&both));
+    }
+    api.put(PATH, found);
+    served_by_us.send_replace(Some(Arc::new(next)));
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert!(api.requests().is_empty(), "another replica put it there");
+    wait_for_bundle(&api, &alone).await;
+}
