@@ -11,6 +11,7 @@ mod machine;
 mod page;
 mod record;
 mod rest;
+mod seeds;
 mod statistics;
 mod webhook;
 
@@ -22,6 +23,7 @@ const REST: &str = "rest";
 const CONTENTION: &str = "contention";
 const WEBHOOK: &str = "webhook";
 const HANDLER: &str = "handler";
+const SEEDS: &str = "seeds";
 /// No bench: writes the page from the results that exist.
 const PAGE: &str = "page";
 
@@ -51,6 +53,9 @@ pub async fn run(options: &Options) -> Result<usize> {
     if !wishes.events.is_empty() {
         failed = failover::run(&wishes.events, options.runs).await?;
     }
+    if !wishes.seeds.is_empty() {
+        failed += seeds::run(&wishes.seeds, options.runs).await?;
+    }
     if wishes.contention {
         failed += contention::run(options.duration_ms, options.seed).await?;
     }
@@ -69,6 +74,8 @@ pub async fn run(options: &Options) -> Result<usize> {
 struct Wishes {
     /// Starts of the names of the failover's events; an empty one is all.
     events: Vec<String>,
+    /// Starts of the names of events in the place of other systems; an empty one is all.
+    seeds: Vec<String>,
     /// The costs at rest.
     rest: bool,
     /// Ours and client-go's contend for one Lease.
@@ -88,6 +95,7 @@ fn wishes(only: &str) -> Result<Wishes> {
         let (bench, event) = wish.split_once('/').unwrap_or((wish, ""));
         match bench {
             FAILOVER => wishes.events.push(event.to_owned()),
+            SEEDS => wishes.seeds.push(event.to_owned()),
             REST => wishes.rest = true,
             CONTENTION => wishes.contention = true,
             WEBHOOK => wishes.webhook = true,
@@ -96,7 +104,7 @@ fn wishes(only: &str) -> Result<Wishes> {
             other => {
                 let cause = format!("there is none named {other:?}");
                 let cure = format!(
-                    "ONLY={FAILOVER}, {REST}, {CONTENTION}, {WEBHOOK}, {HANDLER} or {PAGE}"
+                    "ONLY={FAILOVER}, {SEEDS}, {REST}, {CONTENTION}, {WEBHOOK}, {HANDLER} or {PAGE}"
                 );
                 return Err(Error::new("find the bench", cause).cure(cure));
             }
@@ -104,6 +112,7 @@ fn wishes(only: &str) -> Result<Wishes> {
     }
     if wishes == Wishes::default() {
         wishes.events.push(String::new());
+        wishes.seeds.push(String::new());
         wishes.rest = true;
         wishes.contention = true;
         wishes.webhook = true;
@@ -127,6 +136,7 @@ mod tests {
         assert_eq!(wishes(two).unwrap().events, ["delete", "drain"]);
         let page = wishes("page").unwrap();
         assert!(page.page && !page.rest && !page.contention && page.events.is_empty());
+        assert_eq!(wishes("seeds/crash").unwrap().seeds, ["crash"]);
         assert!(wishes("speed").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 
-use super::{contention, failover, handler, rest, webhook};
+use super::{contention, failover, handler, rest, seeds, webhook};
 use crate::cluster::{Doing, Result};
 use crate::project_root;
 
@@ -24,6 +24,7 @@ pub(super) fn write() -> Result<()> {
     let mut page = HEAD.to_owned();
     let parts = [
         failover::page()?,
+        seeds::page()?,
         contention::page()?,
         rest::page()?,
         webhook::page()?,

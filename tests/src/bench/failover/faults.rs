@@ -25,7 +25,7 @@ const AGAIN_DEADLINE_MS: u64 = 10_000;
 const POLL_MS: u64 = 50;
 
 /// The active pod's node vanishes, and comes back after the role has moved.
-pub(super) async fn cut(turn: &mut Turn<'_, '_>) -> Result<()> {
+pub(in crate::bench) async fn cut(turn: &mut Turn<'_, '_>) -> Result<()> {
     let node = turn.old.node.clone();
     turn.trigger();
     turn.cluster.cut(&node).await?;

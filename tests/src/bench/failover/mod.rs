@@ -12,7 +12,15 @@ mod summary;
 mod turn;
 
 pub(super) use cast::replace;
-pub(super) use summary::page;
+pub(super) use record::Run;
+pub(super) use summary::{both, page};
+pub(super) use turn::Turn;
+
+/// What can be done to any group.
+pub(super) mod deeds {
+    pub(in crate::bench) use super::faults::cut;
+    pub(in crate::bench) use super::planned::{delete, restart};
+}
 
 use super::machine::Machine;
 use crate::cluster::images::{self, Kind};
@@ -21,7 +29,7 @@ use crate::progress;
 use crate::scene;
 use crate::system::System;
 use events::Event;
-use record::{Entry, Run};
+use record::Entry;
 use stage::Stage;
 
 /// Performs the events that `wishes` name, each `runs` times if given, and writes the results down

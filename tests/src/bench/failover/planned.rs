@@ -13,7 +13,7 @@ const GONE_DEADLINE_MS: u64 = 40_000;
 const ROLLOUT: &str = "--timeout=90s";
 
 /// `kubectl delete pod` of the active one.
-pub(super) async fn delete(turn: &mut Turn<'_, '_>) -> Result<()> {
+pub(in crate::bench) async fn delete(turn: &mut Turn<'_, '_>) -> Result<()> {
     turn.trigger();
     turn.scene.delete(&turn.old.name).await?;
     turn.scene.moved_from(&turn.old, MOVE_DEADLINE_MS).await?;
@@ -21,7 +21,7 @@ pub(super) async fn delete(turn: &mut Turn<'_, '_>) -> Result<()> {
 }
 
 /// `kubectl rollout restart`.
-pub(super) async fn restart(turn: &mut Turn<'_, '_>) -> Result<()> {
+pub(in crate::bench) async fn restart(turn: &mut Turn<'_, '_>) -> Result<()> {
     turn.trigger();
     let group = turn.scene.group.clone();
     turn.scene.rollout_restart(&group).await?;

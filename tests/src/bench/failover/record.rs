@@ -12,22 +12,22 @@ use crate::system::System;
 
 /// What one event did to clients and roles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Run {
+pub(in crate::bench) struct Run {
     /// From the trigger to the first sight of another pod that traffic is sent to; `null`: the role
     /// stayed.
-    pub(super) new_active_ms: Option<u64>,
+    pub(in crate::bench) new_active_ms: Option<u64>,
     /// Requests without a good answer.
-    pub(super) failed: usize,
+    pub(in crate::bench) failed: usize,
     /// All requests.
-    pub(super) requests: usize,
+    pub(in crate::bench) requests: usize,
     /// Longest time between two good answers.
-    pub(super) longest_gap_ms: u64,
+    pub(in crate::bench) longest_gap_ms: u64,
     /// How long the watch showed two or more active labels, or a Service that selected another pod
     /// than the labelled one; for ours not counted where a planned seamless move overlaps.
-    pub(super) two_active_ms: u64,
+    pub(in crate::bench) two_active_ms: u64,
     /// What else the event is about.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) also: BTreeMap<String, u64>,
+    pub(in crate::bench) also: BTreeMap<String, u64>,
 }
 
 /// All runs of one event with one system.

@@ -21,9 +21,6 @@ const AFTER_MS: u64 = 2_000;
 /// After a cut, milliseconds: standbys of the other group that were on that node see their Lease
 /// again, from when on they count its duration.
 const SEEN_AGAIN_MS: u64 = 5_000;
-/// A planned seamless move shows two labels, or a Service that differs, for less than this,
-/// milliseconds; what takes longer is a fault.
-const SEAMLESS_MS: u64 = 2_000;
 
 /// The cluster with the groups that take part.
 pub(super) struct Stage<'c> {
@@ -145,7 +142,8 @@ async fn play(
     let mut runs = Vec::new();
     for (turn, load) in turns.iter().zip(loads) {
         let requests = load.stop().await?;
-        let run = judge(event, turn, &requests);
+        let is_seamless = event.is_seamless_move(turn.system);
+        let run = turn.judged(event.name, is_seamless, &requests);
         keep(turn, event, number, Some(&requests)).await?;
         runs.push((turn.system, run));
     }
@@ -197,26 +195,6 @@ async fn tidy(deed: Deed, turns: &mut [Turn<'_, '_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn judge(event: &Event, turn: &Turn<'_, '_>, requests: &[Request]) -> Run {
-    let scene = &turn.scene;
-    let verdict = scene.judge(event.name, &turn.old, turn.trigger_ms, requests);
-    let timeline = turn.timeline();
-    let spans = timeline.two_active(&scene.group, turn.trigger_ms, clock::now_ms());
-    let seamless = event.is_seamless_move(turn.system);
-    let counted = spans
-        .iter()
-        .map(|(from_ms, to_ms)| to_ms - from_ms)
-        .filter(|ms| !seamless || *ms >= SEAMLESS_MS);
-    Run {
-        new_active_ms: verdict.new_active_ms,
-        failed: verdict.failed,
-        requests: verdict.requests,
-        longest_gap_ms: verdict.longest_gap_ms,
-        two_active_ms: counted.sum(),
-        also: turn.also.clone(),
-    }
 }
 
 /// Keeps what explains a run: `target/bench/failover/<event>/<system>-<number>/`.

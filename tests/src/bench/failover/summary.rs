@@ -122,7 +122,7 @@ fn row(entry: &Entry) -> Vec<String> {
 }
 
 /// `median / maximum`.
-fn both(values: &[u64]) -> String {
+pub(in crate::bench) fn both(values: &[u64]) -> String {
     let most = values.iter().max().copied().unwrap_or(0);
     format!("{} / {most}", median(values).unwrap_or(0))
 }

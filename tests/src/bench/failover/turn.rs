@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::record::Run;
 use crate::clock;
 use crate::cluster::{Cluster, Result};
-use crate::load::{Load, LoadOptions};
+use crate::load::{Load, LoadOptions, Request};
 use crate::observe::Timeline;
 use crate::scene::{Active, Scene};
 use crate::system::System;
@@ -15,18 +16,21 @@ use common::contract;
 
 /// How often a sidecar is asked, a second.
 const ASKED_PER_S: u32 = 20;
+/// A planned seamless move shows two labels, or a Service that differs, for less than this,
+/// milliseconds; what takes longer is a fault.
+const SEAMLESS_MS: u64 = 2_000;
 
 /// One group in one event.
-pub(super) struct Turn<'t, 'c> {
-    pub(super) cluster: &'c Cluster,
-    pub(super) system: System,
-    pub(super) scene: &'t mut Scene<'c>,
+pub(in crate::bench) struct Turn<'t, 'c> {
+    pub(in crate::bench) cluster: &'c Cluster,
+    pub(in crate::bench) system: System,
+    pub(in crate::bench) scene: &'t mut Scene<'c>,
     /// Who was active before.
-    pub(super) old: Active,
+    pub(in crate::bench) old: Active,
     /// When it happened.
-    pub(super) trigger_ms: u64,
+    pub(in crate::bench) trigger_ms: u64,
     /// What else the event is about, by name.
-    pub(super) also: BTreeMap<String, u64>,
+    pub(in crate::bench) also: BTreeMap<String, u64>,
 }
 
 impl Turn<'_, '_> {
@@ -55,6 +59,34 @@ impl Turn<'_, '_> {
     pub(super) fn note_move_after(&mut self, name: &str, from_ms: Option<u64>) {
         if let (Some(from_ms), Some(moved_ms)) = (from_ms, self.moved_ms()) {
             self.note(name, moved_ms.saturating_sub(from_ms));
+        }
+    }
+
+    /// What clients and roles went through. `is_seamless`: two labels for a moment are on purpose.
+    pub(in crate::bench) fn judged(
+        &self,
+        event: &str,
+        is_seamless: bool,
+        requests: &[Request],
+    ) -> Run {
+        let verdict = self
+            .scene
+            .judge(event, &self.old, self.trigger_ms, requests);
+        let group = &self.scene.group;
+        let spans = self
+            .timeline()
+            .two_active(group, self.trigger_ms, clock::now_ms());
+        let counted = spans
+            .iter()
+            .map(|(from_ms, to_ms)| to_ms - from_ms)
+            .filter(|ms| !is_seamless || *ms >= SEAMLESS_MS);
+        Run {
+            new_active_ms: verdict.new_active_ms,
+            failed: verdict.failed,
+            requests: verdict.requests,
+            longest_gap_ms: verdict.longest_gap_ms,
+            two_active_ms: counted.sum(),
+            also: self.also.clone(),
         }
     }
 
