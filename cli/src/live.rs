@@ -98,7 +98,7 @@ async fn run(mut news: mpsc::Receiver<News>, snapshots: watch::Sender<Arc<Snapsh
             _ = tick.tick() => world.tick(Timestamp::now()),
             () = snapshots.closed() => return,
         }
-        snapshots.send_replace(Arc::new(world.snapshot(Timestamp::now())));
+        snapshots.send_replace(Arc::new(world.snapshot()));
         sleep(SNAPSHOT_EVERY).await;
     }
 }

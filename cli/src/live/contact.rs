@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How often the API server is asked for a sign.
 const PULSE_EVERY: Duration = Duration::from_secs(4);
 /// The same, while it gave none.
 const PULSE_AGAIN: Duration = Duration::from_secs(1);
+/// Longest wait for a sign.
+const SIGN_MAX: Duration = Duration::from_secs(4);
 /// Times without contact that are remembered.
 const OUTAGES_MAX: usize = 32;
 
@@ -23,7 +25,8 @@ const OUTAGES_MAX: usize = 32;
 pub(crate) struct Contact {
     /// Why there is none; null while there is.
     pub(crate) lost: Option<String>,
-    /// Until when all was seen, milliseconds since 1970; while there is contact, until now.
+    /// The last sign that all was seen, milliseconds since 1970: a few seconds ago while there is
+    /// contact.
     pub(crate) seen_until_ms: i64,
     /// Times without contact, from and to, milliseconds since 1970, the oldest first.
     pub(crate) outages: Vec<(i64, i64)>,
@@ -47,33 +50,31 @@ impl Contacts {
             let surplus = self.outages.len().saturating_sub(OUTAGES_MAX);
             self.outages.drain(..surplus);
         }
-        self.see(now);
+        self.sign(now);
     }
 
     /// A source does not answer.
-    pub(super) fn lost(&mut self, source: Source, why: String, now: Timestamp) {
-        self.see(now);
+    pub(super) fn lost(&mut self, source: Source, why: String) {
         self.failing.insert(source, why);
     }
 
-    fn see(&mut self, now: Timestamp) {
+    /// Something was heard.
+    pub(super) fn sign(&mut self, now: Timestamp) {
         if self.failing.is_empty() {
             self.seen_until_ms = now.as_millisecond();
         }
     }
 
-    /// Until when all was seen: beyond that nothing is concluded.
-    pub(super) fn seen_until(&self, now: Timestamp) -> Timestamp {
-        if self.failing.is_empty() {
-            return now;
-        }
-        Timestamp::from_millisecond(self.seen_until_ms).unwrap_or(now)
+    /// The last sign: of what came after it nothing is concluded. That a Lease was not renewed
+    /// since may be the silence of a connection that is dead.
+    pub(super) fn seen_until(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.seen_until_ms).unwrap_or_default()
     }
 
-    pub(super) fn contact(&self, now: Timestamp) -> Contact {
+    pub(super) fn contact(&self) -> Contact {
         Contact {
             lost: self.failing.values().next().cloned(),
-            seen_until_ms: self.seen_until(now).as_millisecond(),
+            seen_until_ms: self.seen_until_ms,
             outages: self.outages.clone(),
         }
     }
@@ -89,9 +90,15 @@ pub(super) async fn pulse(
     let mut lost = false;
     loop {
         let sign = cluster.get::<Value>("reach the API server", "/version");
-        let told = match sign.await {
-            Err(failure) if !failure.is_answer() => News::Lost(Source::Pulse, failure.to_string()),
-            _ => News::Heard(Source::Pulse),
+        let told = match timeout(SIGN_MAX, sign).await {
+            Ok(Err(failure)) if !failure.is_answer() => {
+                News::Lost(Source::Pulse, failure.to_string())
+            }
+            Ok(_) => News::Heard(Source::Pulse),
+            Err(_) => {
+                let why = format!("no answer within {} s", SIGN_MAX.as_secs());
+                News::Lost(Source::Pulse, why)
+            }
         };
         let was_lost = std::mem::replace(&mut lost, matches!(told, News::Lost(..)));
         if news.send(told).await.is_err() {
@@ -117,29 +124,30 @@ mod tests {
     }
 
     #[test]
-    fn data_ages_from_the_moment_when_the_first_source_failed_until_the_last_is_back() {
+    fn data_is_as_old_as_the_last_sign_until_the_last_source_is_back() {
         let mut contacts = Contacts::default();
         contacts.heard(Source::Pods, at(1_000));
-        assert_eq!(contacts.contact(at(5_000)).seen_until_ms, 5_000);
-        contacts.lost(Source::Pods, "refused".to_owned(), at(6_000));
-        contacts.lost(Source::Leases, "refused".to_owned(), at(7_000));
+        contacts.sign(at(5_000));
+        assert_eq!(contacts.contact().seen_until_ms, 5_000);
+        contacts.lost(Source::Pods, "refused".to_owned());
+        contacts.lost(Source::Leases, "refused".to_owned());
         contacts.heard(Source::Pods, at(8_000));
-        let during = contacts.contact(at(9_000));
+        let during = contacts.contact();
         assert_eq!(during.lost.as_deref(), Some("refused"));
-        assert_eq!((during.seen_until_ms, during.outages), (6_000, vec![]));
+        assert_eq!((during.seen_until_ms, during.outages), (5_000, vec![]));
         contacts.heard(Source::Leases, at(10_000));
-        let after = contacts.contact(at(11_000));
-        assert_eq!((after.lost, after.seen_until_ms), (None, 11_000));
-        assert_eq!(after.outages, [(6_000, 10_000)]);
+        let after = contacts.contact();
+        assert_eq!((after.lost, after.seen_until_ms), (None, 10_000));
+        assert_eq!(after.outages, [(5_000, 10_000)]);
     }
 
     #[test]
     fn outages_are_bounded() {
         let mut contacts = Contacts::default();
         for second in 0..100 {
-            contacts.lost(Source::Pods, String::new(), at(second * 1_000));
+            contacts.lost(Source::Pods, String::new());
             contacts.heard(Source::Pods, at(second * 1_000 + 500));
         }
-        assert_eq!(contacts.contact(at(0)).outages.len(), OUTAGES_MAX);
+        assert_eq!(contacts.contact().outages.len(), OUTAGES_MAX);
     }
 }

@@ -165,16 +165,22 @@ impl World {
                 self.contacts.heard(source, now);
                 self.replace(source, objects)
             }
-            News::Changed(object) => match object {
-                Object::Lease(lease) => self.leases.put(lease),
-                Object::Pod(pod) => self.pods.put(pod),
-                Object::Service(service) => self.services.put(service),
-            },
-            News::Deleted(source, key) => match source {
-                Source::Leases => self.leases.remove(&key),
-                Source::Pods => self.pods.remove(&key),
-                Source::Services | Source::Pulse => self.services.remove(&key),
-            },
+            News::Changed(object) => {
+                self.contacts.sign(now);
+                match object {
+                    Object::Lease(lease) => self.leases.put(lease),
+                    Object::Pod(pod) => self.pods.put(pod),
+                    Object::Service(service) => self.services.put(service),
+                }
+            }
+            News::Deleted(source, key) => {
+                self.contacts.sign(now);
+                match source {
+                    Source::Leases => self.leases.remove(&key),
+                    Source::Pods => self.pods.remove(&key),
+                    Source::Services | Source::Pulse => self.services.remove(&key),
+                }
+            }
             News::Refused(source, why) => {
                 self.contacts.heard(source, now);
                 match source {
@@ -188,7 +194,7 @@ impl World {
                 return;
             }
             News::Lost(source, why) => {
-                self.contacts.lost(source, why, now);
+                self.contacts.lost(source, why);
                 return;
             }
         };
@@ -246,7 +252,7 @@ impl World {
     /// Looks whether a Lease has run out; sometimes says anew what tells a time.
     pub(super) fn tick(&mut self, now: Timestamp) {
         self.ticks += 1;
-        let at = self.contacts.seen_until(now);
+        let at = self.contacts.seen_until();
         let anew = self.ticks.is_multiple_of(DOUBTS_EVERY);
         let due = |shown: &&Arc<Shown>| {
             let turned = is_leaderless(&shown.group, at) != shown.leaderless;
@@ -279,7 +285,7 @@ impl World {
             .and_modify(|tracks| observe(tracks, &group, now))
             .or_insert_with(|| seeded(&group, now))
             .clone();
-        let at = self.contacts.seen_until(now);
+        let at = self.contacts.seen_until();
         let leaderless = is_leaderless(&group, at);
         let face = face(&group, &tracks, leaderless, at);
         let before = self.shown.get(key).filter(|before| before.face == face);
@@ -296,14 +302,14 @@ impl World {
     }
 
     /// What is known now.
-    pub(super) fn snapshot(&self, now: Timestamp) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         let refused = |sight: &&Sight| match sight {
             Sight::Refused(why) => Some(why.clone()),
             Sight::Unknown | Sight::Seen => None,
         };
         Snapshot {
             complete: self.is_complete(),
-            contact: self.contacts.contact(now),
+            contact: self.contacts.contact(),
             unseen: self.sights().iter().filter_map(refused).collect(),
             groups: self.shown.values().cloned().collect(),
         }

@@ -121,9 +121,10 @@ fn table(frame: &mut Frame<'_>, area: Rect, index: Option<usize>, view: &View<'_
         let cells = lines.iter().map(|line| line[column].chars().count());
         cells.max().unwrap_or(0).max(titles[column].len())
     };
-    let widths: Vec<Constraint> = (0..titles.len())
-        .map(|column| Constraint::Length(u16::try_from(width(column)).unwrap_or(u16::MAX)))
-        .collect();
+    let length = |column| Constraint::Length(u16::try_from(width(column)).unwrap_or(u16::MAX));
+    // What there is no room for is missing at the end.
+    let widths = (0..titles.len() - 1).map(length);
+    let widths: Vec<Constraint> = widths.chain([Constraint::Fill(1)]).collect();
     let rows = view
         .snapshot
         .groups
@@ -138,7 +139,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, index: Option<usize>, view: &View<'_
             Row::new(line.clone()).style(style)
         });
     let table = Table::new(rows, widths)
-        .column_spacing(3)
+        .column_spacing(2)
         .header(Row::new(titles.clone()).style(dim()))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
         .highlight_symbol(" ");

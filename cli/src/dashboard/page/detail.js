@@ -14,8 +14,8 @@ let length = sessionStorage.getItem("window") ?? "1h";
 // --- A group --------------------------------------------------------------------------------
 
 function fact(title) {
-  const value = el("dd", {});
-  return { node: el("div", { class: "fact" }, el("dt", {}, title), value), value };
+  const [value, more] = [el("span", {}), el("small", {})];
+  return { node: el("div", { class: "fact" }, el("dt", {}, title), el("dd", {}, value, more)), value, more };
 }
 
 function makeWindows() {
@@ -45,8 +45,7 @@ function makeView(actions) {
   v.ready = fact("Pods ready");
   v.lease = fact("Lease left");
   v.bar = el("meter", { min: "0", max: "1", "aria-hidden": "true" });
-  v.left = el("span", {});
-  v.lease.value.append(v.left, v.bar);
+  v.lease.more.replaceWith(v.bar);
   v.last = fact("Last move");
   v.facts = el("dl", { class: "facts" }, ...[v.active, v.since, v.term, v.ready, v.lease, v.last].map((it) => it.node));
   v.doubts = el("ul", { class: "warnings" });
@@ -87,12 +86,15 @@ function showGroup(v, group) {
   v.pause.disabled = group.term === null;
   text(v.pause, group.paused ? "Resume…" : "Pause…");
   text(v.active.value, led ? group.active : "nobody");
+  const node = group.pods.find((pod) => pod.pod === group.active)?.node;
+  text(v.active.more, led && node ? `on ${node}` : "");
   attr(v.active.node, "data-state", led ? "active" : "bad");
   text(v.term.value, group.term === null ? "–" : String(group.term));
   text(v.ready.value, `${readyOf(group)} of ${group.pods.length}`);
   const last = moves(group)[0];
-  const length = last?.duration_ms === undefined ? "" : `${took(last.duration_ms)}, `;
-  text(v.last.value, last ? `${length}${why(last.kind)}` : "–");
+  const length = last?.duration_ms === undefined ? "" : took(last.duration_ms);
+  text(v.last.value, length || (last ? why(last.kind) : "–"));
+  text(v.last.more, length ? why(last.kind) : "");
   v.lease.node.hidden = !group.sees_leases;
   const doubts = group.warnings.filter((it) => it.code !== "SwitchoverPending");
   v.doubts.hidden = doubts.length === 0;
@@ -148,7 +150,7 @@ function drawPods(v, group) {
     text(part.name, name);
     attr(part.name, "title", name);
     const reason = pod?.reason && !["active", "standby"].includes(now) ? pod.reason.replace(/^its sidecar/, "sidecar") : null;
-    const words = now === "unready" && reason ? reason.replace(/^its /, "") : phase(now);
+    const words = now === "active" && group.leaderless ? "labelled active" : now === "unready" && reason ? reason.replace(/^its /, "") : phase(now);
     const extra = now === "standby" && pod.reason ? pod.reason : null;
     text(part.what, [words, extra, pod?.node].filter(Boolean).join(" · "));
     const can = pod && pod.eligible && name !== group.active && leads(group) && !group.paused && !group.switchover;
@@ -202,10 +204,11 @@ function tickGroup(v, group) {
   const now = seenMs();
   const since = leads(group) && group.since ? (now - Date.parse(group.since)) / 1000 : null;
   text(v.since.value, since === null ? "–" : span(since));
+  text(v.since.more, since === null ? "" : since > 72000 ? clock(Date.parse(group.since), true).slice(5, 16) : clock(Date.parse(group.since)));
   const renewed = state.renewed.get(group.id);
   const of = group.lease_duration_s;
   const left = renewed && of ? Math.max(0, of - (now - renewed) / 1000) : null;
-  text(v.left, left === null || !leads(group) ? "–" : `${Math.ceil(left)}s of ${of}s`);
+  text(v.lease.value, left === null || !leads(group) ? "–" : `${Math.ceil(left)}s of ${of}s`);
   v.bar.hidden = left === null || !leads(group);
   v.bar.value = left === null ? 0 : left / of;
   v.scale = scaleOf(group, lengthMs());

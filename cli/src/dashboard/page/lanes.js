@@ -5,7 +5,7 @@ import { nowMs, seenMs, state } from "./state.js";
 import { clock, isActive, phase, span, took, why } from "./text.js";
 
 const MINUTE = 60000;
-const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000];
+const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 // Between two labels, pixels.
 const LABEL_GAP = 62;
 

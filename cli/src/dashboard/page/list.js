@@ -7,6 +7,7 @@ import { span, took } from "./text.js";
 // How long a move stays marked.
 const FRESH_MS = 30000;
 
+const names = new Intl.Collator("en", { numeric: true });
 const rows = new Map();
 let shown = [];
 
@@ -66,14 +67,16 @@ function wanted() {
   const fits = (group) =>
     (filter === "all" || (filter === "paused" ? group.paused : needsAttention(group))) && matches(group, words);
   const groups = [...state.groups.values()].filter(fits);
-  const order = (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-  return groups.sort(order);
+  // Where nobody is active comes first; web-2 comes before web-10.
+  return groups.sort((a, b) => leads(a) - leads(b) || names.compare(a.id, b.id));
 }
 
 export function showList(chosen) {
   const all = [...state.groups.values()];
   text(byId("count-all"), String(all.length));
-  text(byId("count-attention"), String(all.filter(needsAttention).length));
+  const worrying = all.filter(needsAttention).length;
+  text(byId("count-attention"), String(worrying));
+  attr(byId("count-attention"), "data-some", worrying ? "" : null);
   text(byId("count-paused"), String(all.filter((group) => group.paused).length));
   shown = wanted();
   keyed(byId("list"), rows, shown, (group) => group.id, make, change);

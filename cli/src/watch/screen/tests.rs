@@ -59,7 +59,11 @@ fn groups_are_a_table_and_the_selected_one_opens() {
     let (mut screen, snapshot) = (Screen::default(), snapshot());
     let table = picture(&screen, &snapshot);
     shows(&table, "● live");
-    shows(&table, "web     web-3 ");
+    shows(&table, "SUCCESSORS");
+    shows(
+        &table,
+        "web-3   3m21s  3     2/3    1           12s      expired 14s",
+    );
     shows(&table, "none since this began");
     press(&mut screen, &snapshot, &[KeyCode::Enter]);
     let open = picture(&screen, &snapshot);
