@@ -149,7 +149,7 @@ async fn policies_compile(cluster: &Cluster) -> Result<()> {
     let policies = cluster.kubectl(&["get", POLICIES, "--output=json"]).await?;
     let policies: Value = serde_json::from_str(&policies)?;
     let policies = policies["items"].as_array().context("a list has items")?;
-    ensure!(policies.len() == 8, "{} policies", policies.len());
+    ensure!(policies.len() == 13, "{} policies", policies.len());
     for policy in policies {
         let warnings = &policy["status"]["typeChecking"]["expressionWarnings"];
         let name = &policy["metadata"]["name"];

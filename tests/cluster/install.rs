@@ -1,5 +1,5 @@
 //! An installation's whole life beside a group that runs: upgraded, rolled back, removed, and put
-//! back, by Helm and by kubectl.
+//! back, by Helm 4, by Helm 3 and by kubectl.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
 use serde_json::Value;
 use tests::cluster::images::Kind;
-use tests::cluster::{Cluster, ClusterOptions, images};
+use tests::cluster::{Binaries, Cluster, ClusterOptions, images};
 use tests::scene::{self, RELEASE, SYSTEM_NAMESPACE, Scene};
 
 use crate::chart::{KEPT, installed, of_the_release};
 use crate::context::{Case, eventually};
-use crate::install_rights;
+use crate::{install_helm_3, install_rights};
 
 const GROUP: &str = "web";
 const NAMESPACE: &str = "default";
@@ -43,6 +43,8 @@ async fn lives() -> Result<()> {
         nodes: 1,
         ..Default::default()
     };
+    // Built meanwhile, the first time.
+    let helm_3 = tokio::spawn(Binaries::helm_3());
     let cluster = Cluster::start(options).await?;
     scene::install(&cluster, &[]).await?;
     tested(&cluster).await?;
@@ -65,6 +67,7 @@ async fn lives() -> Result<()> {
 
     comes_back(&cluster, &scene).await?;
     uninstall(&cluster).await?;
+    install_helm_3::lives(&cluster, helm_3.await??).await?;
     by_kubectl(&cluster).await?;
     drop(scene);
     cluster.stop()?;
@@ -211,6 +214,11 @@ fn probe() -> Value {
 async fn uninstall(cluster: &Cluster) -> Result<()> {
     let args = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];
     cluster.kube().helm(&args).await?;
+    only_what_is_kept(cluster).await
+}
+
+/// Nothing is left of a release that was removed, but what running groups need, and policies.
+pub(crate) async fn only_what_is_kept(cluster: &Cluster) -> Result<()> {
     let left = installed(cluster).await?;
     let ours = |name: &&String| !OTHERS.iter().any(|kind| name.starts_with(kind));
     let left: Vec<&String> = left.keys().filter(ours).collect();
@@ -317,6 +325,11 @@ async fn by_kubectl(cluster: &Cluster) -> Result<()> {
         STEP,
     ];
     cluster.kubectl(&status).await?;
+    injects(cluster).await
+}
+
+/// Waits until an annotated pod gets its sidecar.
+pub(crate) async fn injects(cluster: &Cluster) -> Result<()> {
     let create = ["create", "--dry-run=server", "--output=json", "-f", "-"];
     let probe = probe().to_string();
     // kube-proxy takes a new endpoint up a moment after it is ready.

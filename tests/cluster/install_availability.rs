@@ -1,4 +1,5 @@
-//! What becomes of reviews when replicas of the webhook die, when all do, and when a node does.
+//! What becomes of reviews when replicas of the webhook die, when all do, when a node does, and of a
+//! cluster in which everything has to start anew.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tests::scene::{self, RELEASE, SYSTEM_NAMESPACE};
 use tests::{clock, project_root};
 
 use crate::context::{Case, eventually};
+use crate::install_cold_start;
 use crate::install_reviews::Reviews;
 
 const WEBHOOK: &str = "deployment/active-passive-webhook";
@@ -29,7 +31,7 @@ const REVIEW_TIMEOUT_MS: u64 = 10_000;
 const PROXIES_MS: u64 = 5_000;
 
 pub(crate) const CASES: &[Case] = &[Case {
-    name: "install: two at once, replicas that die, and the loss of a node",
+    name: "install: two at once, replicas that die, a cold start, and the loss of a node",
     run: |_| Box::pin(available()),
 }];
 
@@ -41,6 +43,7 @@ async fn available() -> Result<()> {
     two_install_at_once(&cluster).await?;
     all_are_gone(&cluster).await?;
     one_is_killed(&cluster).await?;
+    install_cold_start::starts(&cluster).await?;
     a_node_is_lost(&cluster).await?;
     cluster.stop()?;
     Ok(())

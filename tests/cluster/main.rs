@@ -33,12 +33,15 @@ mod input;
 mod install;
 mod install_availability;
 mod install_cert_manager;
+mod install_cold_start;
+mod install_helm_3;
 mod install_reviews;
 mod install_rights;
 mod monitoring;
 mod moves;
 mod overload;
 mod policy;
+mod policy_names;
 mod prometheus;
 mod rotation;
 mod routing;
@@ -49,6 +52,8 @@ mod service_mode_attempts;
 mod service_mode_seed;
 mod steady;
 mod tutorial;
+mod webhook_attempts;
+mod webhook_entries;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
         .chain(install_availability::CASES)
         .chain(install_cert_manager::CASES)
         .chain(policy::CASES)
+        .chain(policy_names::CASES)
         .chain(moves::CASES)
         .chain(overload::CASES)
         .chain(budget::CASES)
@@ -97,6 +103,7 @@ fn main() -> ExitCode {
         .chain(service_mode::CASES)
         .chain(service_mode_seed::CASES)
         .chain(service_mode_attempts::CASES)
+        .chain(webhook_attempts::CASES)
         .chain(monitoring::CASES)
         .chain(input::CASES)
         .chain(tutorial::CASES);

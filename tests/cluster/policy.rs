@@ -19,7 +19,7 @@ const NAME: &str = "web-tier";
 /// Until a status says what it should, milliseconds: the longest is a count that was just missed.
 const COUNTED_MS: u64 = 45_000;
 /// Until entries have come or gone, milliseconds.
-const ENTRIES_MS: u64 = 20_000;
+pub(crate) const ENTRIES_MS: u64 = 20_000;
 /// Until API server and proxies have learned that the webhook is gone, or is back, milliseconds.
 const WEBHOOK_MS: u64 = 60_000;
 const WEBHOOK: &str = "deployment/active-passive-webhook";
@@ -249,7 +249,7 @@ async fn leave(cluster: &Cluster) -> Result<()> {
     entries(cluster, &[], &[]).await
 }
 
-async fn apply(cluster: &Cluster, object: &Value) -> Result<()> {
+pub(crate) async fn apply(cluster: &Cluster, object: &Value) -> Result<()> {
     let input = object.to_string();
     cluster
         .kubectl_with_input(&["apply", "-f", "-"], &input)
@@ -331,7 +331,7 @@ async fn glance(cluster: &Cluster, wanted: &[&str]) -> Result<()> {
 }
 
 /// The entries that are there for policies, about pods and about workloads, each with its caBundle.
-async fn entries(cluster: &Cluster, pods: &[&str], workloads: &[&str]) -> Result<()> {
+pub(crate) async fn entries(cluster: &Cluster, pods: &[&str], workloads: &[&str]) -> Result<()> {
     let suffix = contract::POLICY_ENTRY_SUFFIX;
     eventually("the entries of the policy", ENTRIES_MS, async || {
         let mut found = Vec::new();

@@ -163,14 +163,15 @@ fn values_decide() {
             .matches("validationActions: [")
             .count()
     };
-    // Six of the fencing, one that looks for missed pods, one that tells that Service mode is off.
-    assert_eq!(fenced(&[]), 8);
+    // Six of the fencing of roles, five of the webhook's own account, one that looks for missed pods, one
+    // that tells that Service mode is off.
+    assert_eq!(fenced(&[]), 13);
     assert_eq!(fenced(&["--set=fencing.mode=Off"]), 2);
     // What YAML makes of a bare Off in a file of values.
     assert_eq!(fenced(&["--set-json=fencing.mode=false"]), 2);
     // Service mode has three of the fencing for itself, and rights that nobody else has.
     let on = "--set=serviceMode.enabled=true";
-    assert_eq!(fenced(&[on]), 10);
+    assert_eq!(fenced(&[on]), 15);
     assert_eq!(fenced(&[on, "--set=fencing.mode=Off"]), 1);
     for (arguments, is_there) in [(&[][..], false), (&[on], true)] {
         let text = rendered(&helm, arguments);
@@ -180,10 +181,10 @@ fn values_decide() {
         );
     }
     let deny = rendered(&helm, &["--set=fencing.exemptGroups={ops,sre}"]);
-    assert_eq!(deny.matches("validationActions: [Deny]").count(), 6);
+    assert_eq!(deny.matches("validationActions: [Deny]").count(), 11);
     assert_eq!(deny.matches("g in ['ops','sre'])").count(), 3);
     let audit = rendered(&helm, &["--set=fencing.mode=Audit"]);
-    assert_eq!(audit.matches("validationActions: [Audit]").count(), 6);
+    assert_eq!(audit.matches("validationActions: [Audit]").count(), 11);
 
     for (rule, by_policy, by_webhook) in [
         ("Policy", true, false),
@@ -232,7 +233,7 @@ fn certificates_come_from_whom_the_values_name() {
     ];
     let given = rendered(&helm, &given);
     assert!(given.contains("--certificate-secret=mine\n"));
-    let rules = |rendering: &str| rendering.matches("resources: [secrets]\n").count();
+    let rules = |rendering: &str| rendering.matches("\n    resources: [secrets]\n").count();
     assert_eq!(
         (rules(&own), rules(&manager), rules(&given)),
         (2, 1, 1),

@@ -155,7 +155,15 @@ impl Kube {
     /// # Errors
     /// If it fails, with its output.
     pub async fn helm(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(self.binaries.path("helm"));
+        self.helm_of(&self.binaries, args).await
+    }
+
+    /// The same, with the helm of other binaries.
+    ///
+    /// # Errors
+    /// As [`Self::helm`].
+    pub async fn helm_of(&self, binaries: &Binaries, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(binaries.path("helm"));
         // Whatever the caller's shell says about another cluster, namespace or plugin.
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("HELM_") {

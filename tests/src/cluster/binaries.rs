@@ -91,6 +91,16 @@ const MODULES: [Module; 4] = [
     },
 ];
 
+/// The Helm before, which many still install with.
+const HELM_3: Module = Module {
+    name: "helm-3",
+    path: "helm.sh/helm/v3",
+    programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+    version_args: &["version", "--short"],
+    oldest: (3, 0),
+    tags: "",
+};
+
 /// A client serves more versions than its own.
 const KUBECTL: Module = Module {
     name: "kubernetes",
@@ -148,6 +158,15 @@ impl Binaries {
     pub async fn helm() -> Result<Self> {
         let helm = MODULES.iter().filter(|module| module.name == "helm");
         Self::of(helm).await
+    }
+
+    /// The Helm before, from the cache or built: one on `PATH` may be of any version.
+    ///
+    /// # Errors
+    /// As [`Self::helm`].
+    pub async fn helm_3() -> Result<Self> {
+        let folders = vec![cached(&HELM_3, &Pin::of(&HELM_3)?).await?];
+        Ok(Self { folders })
     }
 
     /// promtool alone, which tests the chart's alerts without a cluster.
@@ -428,7 +447,7 @@ mod tests {
 
     #[test]
     fn every_module_is_pinned() {
-        for module in MODULES.iter().chain([&PROMTOOL]) {
+        for module in MODULES.iter().chain([&PROMTOOL, &HELM_3]) {
             let pin = Pin::read(module, None).unwrap();
             assert!(
                 pin.version.starts_with('v') && !pin.asked_for,
