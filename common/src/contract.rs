@@ -222,7 +222,7 @@ pub mod env {
     pub const NOTIFY_URL: &str = "ACTIVE_PASSIVE_NOTIFY_URL";
     /// The system in whose place the sidecar runs, when that does not show by itself.
     pub const PERSONALITY: &str = "ACTIVE_PASSIVE_PERSONALITY";
-    /// Level filter of the log, as of tracing's `EnvFilter`.
+    /// What is logged: a level, or levels by module, such as `info,sidecar=debug`.
     pub const LOG: &str = "ACTIVE_PASSIVE_LOG";
 }
 

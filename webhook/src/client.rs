@@ -1,7 +1,10 @@
 //! The client of the API server.
 
-use kube::api::PostParams;
-use kube::{Client, Config};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, Config};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
@@ -119,6 +122,24 @@ pub async fn within<T>(
         Ok(answer) => answer.map_err(ApiError::Answer),
         Err(_) => Err(ApiError::Deadline(deadline)),
     }
+}
+
+/// Applies operations (RFC 6902) to one object, in our name.
+///
+/// # Errors
+/// As [`within`].
+pub async fn patch<K>(api: &Api<K>, name: &str, ops: Vec<Value>) -> Result<K, ApiError>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let patch: json_patch::Patch =
+        serde_json::from_value(Value::Array(ops)).map_err(kube::Error::SerdeError)?;
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::<()>::Json(patch);
+    within(REQUEST_DEADLINE, api.patch(name, &params, &patch)).await
 }
 
 #[cfg(test)]

@@ -6,15 +6,14 @@
 
 use crate::certificate::Published;
 use crate::certificate::bundle::Served;
-use crate::client::{ApiError, FIELD_MANAGER, REQUEST_DEADLINE, within};
+use crate::client::{ApiError, patch};
 use crate::metrics::Metrics;
 use crate::readiness::{Part, Readiness};
 use crate::watch::Single;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,15 +161,7 @@ impl Publisher {
             let path = format!("/webhooks/{}/clientConfig/caBundle", entry.index);
             ops.push(json!({"op": "add", "path": path, "value": ByteString(ca.to_vec())}));
         }
-        let patch: json_patch::Patch =
-            serde_json::from_value(Value::Array(ops)).map_err(kube::Error::SerdeError)?;
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..Default::default()
-        };
-        let patch = Patch::<()>::Json(patch);
-        let request = async { self.configurations.patch(&self.name, &params, &patch).await };
-        within(REQUEST_DEADLINE, request).await?;
+        patch(&self.configurations, &self.name, ops).await?;
         tracing::info!(configuration = self.name, "the authority is published");
         Ok(())
     }

@@ -6,9 +6,9 @@
 
 mod places;
 
-use axum_server::accept::Accept;
 use bytes::{Buf, BytesMut};
-use places::{Place, Places};
+pub use places::Place;
+use places::Places;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_util::io::poll_read_buf;
-use tower::Service;
 
 /// Connections at once. An API server keeps a handful.
 pub const CONNECTIONS_MAX: usize = 1024;
@@ -41,7 +40,11 @@ impl Bounded {
         }
     }
 
-    fn seat<S>(&self, stream: TcpStream, service: S) -> io::Result<(Seated, Held<S>)> {
+    /// Gives a connection a place.
+    ///
+    /// # Errors
+    /// If there is none, or the connection has ended.
+    pub fn seat(&self, stream: TcpStream) -> io::Result<(Seated, Arc<Place>)> {
         // Answers are small and single: nothing is gained by waiting for more.
         stream.set_nodelay(true)?;
         let (place, given_away) = self
@@ -49,27 +52,13 @@ impl Bounded {
             .take(stream.peer_addr()?.ip())
             .ok_or_else(|| io::Error::other("too many connections, and all of them in use"))?;
         let place = Arc::new(place);
-        let held = Held {
-            service,
-            place: place.clone(),
-        };
         let seated = Seated {
             stream,
             read: BytesMut::new(),
             given_away: Some(given_away),
-            _place: place,
+            _place: place.clone(),
         };
-        Ok((seated, held))
-    }
-}
-
-impl<S> Accept<TcpStream, S> for Bounded {
-    type Stream = Seated;
-    type Service = Held<S>;
-    type Future = std::future::Ready<io::Result<(Seated, Held<S>)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        std::future::ready(self.seat(stream, service))
+        Ok((seated, place))
     }
 }
 
@@ -146,37 +135,6 @@ impl AsyncWrite for Seated {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// The service of one connection, which tells when the connection is in use.
-#[derive(Debug, Clone)]
-pub struct Held<S> {
-    service: S,
-    place: Arc<Place>,
-}
-
-impl<S, R> Service<R> for Held<S>
-where
-    S: Service<R>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let in_use = self.place.clone().in_use();
-        let answer = self.service.call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            drop(in_use);
-            answer
-        })
     }
 }
 

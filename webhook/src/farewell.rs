@@ -5,13 +5,13 @@
 //! Service that kept it would lose its traffic together with one pod. The annotation of the group and
 //! the term stay, so that the next installation finds both.
 
-use crate::client::{ApiError, FIELD_MANAGER, REQUEST_DEADLINE, within};
+use crate::client::{ApiError, REQUEST_DEADLINE, patch, within};
 use common::contract;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -149,18 +149,9 @@ async fn release_one(client: &Client, service: &Service) -> Result<bool, Farewel
     }
     let name = full_name(service);
     let action = || format!("take our key out of the selector of Service {name}");
-    let patch: json_patch::Patch = serde_json::from_value(Value::Array(ops))
-        .map_err(|error| ApiError::Answer(kube::Error::SerdeError(error)))
-        .map_err(failed(action))?;
     let services: Api<Service> =
         Api::namespaced(client.clone(), &service.namespace().unwrap_or_default());
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let (own_name, patch) = (service.name_any(), Patch::<()>::Json(patch));
-    let request = services.patch(&own_name, &params, &patch);
-    match within(REQUEST_DEADLINE, request).await {
+    match patch(&services, &service.name_any(), ops).await {
         Ok(_) => {
             tracing::info!(service = name, "has the selector of its owner again");
             Ok(true)
@@ -193,6 +184,7 @@ fn failed(action: impl Fn() -> String) -> impl Fn(ApiError) -> FarewellError {
 mod tests {
     use super::*;
     use crate::fake_api::{FakeApi, failure};
+    use serde_json::Value;
 
     const CONFIGURATION: &str =
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/active-passive";

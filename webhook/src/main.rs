@@ -1,7 +1,7 @@
 //! The admission webhook of active-passive.
 
 use clap::Parser;
-use memory::allocator::Allocator;
+use memory::allocator::{Allocator, keep_in_this_thread};
 use std::error::Error;
 use std::process::ExitCode;
 use webhook::args::Args;
@@ -9,9 +9,10 @@ use webhook::run::{RunError, run};
 use webhook::task::Task;
 
 #[global_allocator]
-static ALLOCATOR: Allocator = Allocator::new();
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    keep_in_this_thread();
     match asked() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -32,8 +33,7 @@ fn asked() -> Result<(), Box<dyn Error>> {
     Ok(runtime()?.block_on(run(args))?)
 }
 
-/// One thread: a review takes a fraction of a millisecond, a large one a few, and nothing is
-/// gained by handing them from one thread to another.
+/// One thread; reviews are answered in others, each of which has a runtime of its own.
 fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().map_err(RunError::Runtime)

@@ -16,7 +16,6 @@ use crate::provision::{Bounds, ClusterRoles, Provisioner};
 use crate::readiness::{Part, Readiness};
 use crate::watch::{Scope, Single, Whole, follow_one};
 use crate::{handshake, rights, routes, serve};
-use axum_server::Handle;
 use common::shutdown::Shutdown;
 use inject::Settings;
 use inject::certs::NoLives;
@@ -29,7 +28,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 
 /// What no review needs begins after this at the latest: the certificate may be somebody else's to
@@ -109,10 +108,11 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         metrics: metrics.clone(),
     };
     let router = routes::admission(app, Load::new(args.reviews_max), readiness.clone());
-    let handle = Handle::new();
-    let mut server = tokio::spawn(serve::tls(listener, resolver, router, handle.clone()));
+    let (end, ends) = oneshot::channel();
+    let ends = async { ends.await.unwrap_or_default() };
+    let mut server = tokio::spawn(serve::tls(listener, resolver, router, ends));
     let admin_router = routes::admin(readiness.clone(), metrics);
-    let mut admin = tokio::spawn(serve::plain(admin_listener, admin_router, Handle::new()));
+    let mut admin = tokio::spawn(serve::plain(admin_listener, admin_router));
     tracing::info!(%listening, admin = %args.admin_listen, "listening");
 
     // Each is polled to its end at most once, and the first end decides.
@@ -132,7 +132,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         () = tokio::time::sleep(delay) => {}
         () = shutdown.requested() => tracing::info!("asked again: ending at once"),
     }
-    handle.graceful_shutdown(Some(args.drain_deadline));
+    // A server that has ended by itself says why below.
+    end.send(args.drain_deadline).ok();
     server.await.map_err(RunError::Task)??;
     tracing::info!("ended");
     Ok(())

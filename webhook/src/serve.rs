@@ -1,17 +1,29 @@
 //! The two servers: bound first, so that a port in use ends the program at once.
 
+mod threads;
+
 use crate::certificate::resolver::Resolver;
-use crate::connections::{Bounded, CONNECTIONS_MAX};
+use crate::connections::{Bounded, CONNECTIONS_MAX, Place};
 use axum::Router;
-use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use hyper_util::rt::TokioTimer;
+use axum::extract::Request;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
+use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use threads::Threads;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
 
 /// A connection without the header of a request is closed after this, also between two requests:
 /// so it is longer than the 90 s after which the API server closes an idle one itself. A request
@@ -19,6 +31,10 @@ use std::time::Duration;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest header of a request, bytes.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Longest handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Rest after a connection that could not be accepted: no file is left for it, most of the time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +50,9 @@ pub enum ServeError {
     /// TLS cannot be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// The kernel gives no threads.
+    #[error("cannot start the threads that answer: {0}")]
+    Threads(#[source] io::Error),
     /// The server ended by itself.
     #[error("the server on {address} ended: {source}")]
     Ended {
@@ -48,9 +67,9 @@ pub enum ServeError {
 ///
 /// # Errors
 /// If the address is taken or not ours.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener, ServeError> {
     let bind = |address| {
-        let listener = TcpListener::bind(address)?;
+        let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
@@ -70,67 +89,132 @@ fn in_use(error: &io::Error) -> bool {
     )
 }
 
-/// Serves `router` over TLS until `handle` says otherwise.
+/// Serves `router` over TLS, in threads of its own, until `end` says otherwise, and for how long
+/// requests that have begun may go on.
 ///
 /// # Errors
-/// If TLS cannot be set up, or the listener breaks.
+/// If TLS or the threads cannot be set up, or the listener breaks.
 pub async fn tls(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     resolver: Arc<Resolver>,
     router: Router,
-    handle: Handle<SocketAddr>,
+    end: impl Future<Output = Duration>,
 ) -> Result<(), ServeError> {
-    let address = address(&listener)?;
-    let ended = |source| ServeError::Ended { address, source };
-    let config = RustlsConfig::from_config(Arc::new(server_config(resolver)?));
-    let acceptor = RustlsAcceptor::new(config).acceptor(Bounded::new(CONNECTIONS_MAX));
-    let mut server = axum_server::from_tcp(listener).map_err(ended)?.http1_only();
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEADER_BYTES_MAX);
-    let service = router.into_make_service();
-    server
-        .acceptor(acceptor)
-        .handle(handle)
-        .serve(service)
-        .await
-        .map_err(ended)
+    let tls = TlsAcceptor::from(Arc::new(server_config(resolver)?));
+    let threads = Threads::start().map_err(ServeError::Threads)?;
+    let server = Server::new(router, Some(tls));
+    server.serve(listener, &threads, end).await
 }
 
-/// Serves `router` without TLS until `handle` says otherwise.
+/// Serves `router` without TLS, for as long as it is polled.
 ///
 /// # Errors
 /// If the listener breaks.
-pub async fn plain(
-    listener: TcpListener,
-    router: Router,
-    handle: Handle<SocketAddr>,
-) -> Result<(), ServeError> {
-    let address = address(&listener)?;
-    let ended = |source| ServeError::Ended { address, source };
-    let mut server = axum_server::from_tcp(listener).map_err(ended)?.http1_only();
+pub async fn plain(listener: std::net::TcpListener, router: Router) -> Result<(), ServeError> {
+    let server = Server::new(router, None);
     server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
-    let service = router.into_make_service();
-    server
-        .acceptor(Bounded::new(CONNECTIONS_MAX))
-        .handle(handle)
-        .serve(service)
+        .serve(listener, &Threads::none(), std::future::pending())
         .await
-        .map_err(ended)
+}
+
+/// What the connections of a server have in common.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    bounded: Bounded,
+}
+
+impl Server {
+    fn new(router: Router, tls: Option<TlsAcceptor>) -> Self {
+        Self {
+            router,
+            tls,
+            bounded: Bounded::new(CONNECTIONS_MAX),
+        }
+    }
+
+    /// Accepts connections, and has the threads serve them.
+    async fn serve(
+        self,
+        listener: std::net::TcpListener,
+        threads: &Threads,
+        end: impl Future<Output = Duration>,
+    ) -> Result<(), ServeError> {
+        let address = address(&listener)?;
+        let ended = |source| ServeError::Ended { address, source };
+        let listener = TcpListener::from_std(listener).map_err(ended)?;
+        let connections = GracefulShutdown::new();
+        let mut end = pin!(end);
+        let deadline = loop {
+            // Both are cancel-safe.
+            let accepted = tokio::select! {
+                deadline = &mut end => break deadline,
+                accepted = listener.accept() => accepted,
+            };
+            // A thread has a stream among its own events from its beginning on.
+            let stream = match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "no connection");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (server, watcher) = (self.clone(), connections.watcher());
+            threads.spawn(async move {
+                // What a client does to its connection is its own affair.
+                if let Err(error) = server.connection(stream, watcher).await {
+                    tracing::debug!(%error, "a connection ended");
+                }
+            });
+        };
+        // Nobody waits for a connection that is not served any more.
+        drop(listener);
+        // What takes longer ends with the threads.
+        timeout(deadline, connections.shutdown()).await.ok();
+        Ok(())
+    }
+
+    async fn connection(self, stream: std::net::TcpStream, watcher: Watcher) -> io::Result<()> {
+        let (stream, place) = self.bounded.seat(TcpStream::from_std(stream)?)?;
+        let Some(tls) = self.tls else {
+            return converse(stream, place, self.router, watcher).await;
+        };
+        let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
+        converse(stream, place, self.router, watcher).await
+    }
+}
+
+/// Answers the requests of one connection.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    place: Arc<Place>,
+    router: Router,
+    watcher: Watcher,
+) -> io::Result<()> {
+    let service = service_fn(move |request: Request<_>| {
+        let in_use = place.clone().in_use();
+        let answer = router.clone().call(request);
+        async move {
+            let answer = answer.await;
+            drop(in_use);
+            answer
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    watcher.watch(connection).await.map_err(io::Error::other)
 }
 
 /// The address that a listener has.
 ///
 /// # Errors
 /// If the kernel does not say.
-pub fn address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+pub fn address(listener: &std::net::TcpListener) -> Result<SocketAddr, ServeError> {
     let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     listener.local_addr().map_err(|source| ServeError::Bind {
         address: unknown,

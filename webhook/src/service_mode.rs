@@ -28,7 +28,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum_server::Handle;
 use clap::Args;
 use common::ids::Identity;
 use common::objects::Meta;
@@ -106,7 +105,7 @@ pub async fn run(args: ServiceModeArgs) -> Result<(), ServiceModeError> {
     let services = keep_services(&client, &shared, &mut tasks);
     let router = admin(pods.clone(), services.clone(), figures.clone());
     tasks.spawn(async move {
-        let ended = serve::plain(listener, router, Handle::new()).await;
+        let ended = serve::plain(listener, router).await;
         tracing::error!(?ended, "the server of probes ended");
     });
     tracing::info!(admin = %args.admin_listen, "Service mode");

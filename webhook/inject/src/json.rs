@@ -2,6 +2,8 @@
 //!
 //! A patch is made once and read by others. As a tree it would cost more than all else of a review.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -18,6 +20,15 @@ impl Json {
     /// If it has no form in JSON, such as a map whose keys are no texts.
     pub fn of(value: &(impl Serialize + ?Sized)) -> Self {
         Self(to_raw_value(value).expect("what is put into objects can be written as JSON"))
+    }
+
+    /// The base64 of `bytes`. As a plain text, it would be searched for what has to be escaped.
+    pub(crate) fn base64(bytes: &[u8]) -> Self {
+        let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
+        text.push('"');
+        BASE64.encode_string(bytes, &mut text);
+        text.push('"');
+        Self(RawValue::from_string(text).expect("base64 in quotes is JSON"))
     }
 
     /// The same as a tree, for who has to look into it.

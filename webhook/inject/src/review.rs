@@ -4,11 +4,10 @@
 //! list of numbers where the API server expects base64.
 
 use crate::decision::{Decision, RequestInfo};
+use crate::json::Json;
 use crate::policy::WorkloadKind;
 use crate::reason::Reasons;
 use crate::sieve::{self, Keep, Kept, Sifted};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -182,7 +181,7 @@ impl Answer {
         if !ops.is_empty() {
             let mut text = Vec::with_capacity(PATCH_BYTES);
             serde_json::to_writer(&mut text, ops)?;
-            answer.response.patch = Some(BASE64.encode(text));
+            answer.response.patch = Some(Json::base64(&text));
             answer.response.patch_type = Some("JSONPatch");
         }
         Ok(answer)
@@ -289,7 +288,7 @@ struct Response {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
+    patch: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

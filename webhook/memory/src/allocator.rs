@@ -1,17 +1,16 @@
-//! dlmalloc, for a program in which one thread does nearly everything.
+//! dlmalloc, for a program in which few threads do nearly everything.
 //!
 //! - Small pieces that are given back are kept by size and handed out again as they are, up to a
-//!   bound: most of a review's are of the sizes of the last one's.
+//!   bound: most of a review's are of the sizes of the last one's. Each thread keeps its own, if it
+//!   asked to, so that it waits for nobody.
 //! - Large ones, such as the body of a large review, are mappings of their own: what is given back
 //!   is the kernel's again at once.
-//! - What lies between is dlmalloc's, which wastes little.
-//!
-//! The lock is one word: other threads, such as the one that asks for a host's address, allocate
-//! so rarely that they never wait for each other.
+//! - What lies between is dlmalloc's, which wastes little. All threads share it, and its lock, which
+//!   is one word.
 
 use dlmalloc::Dlmalloc;
 use std::alloc::{GlobalAlloc, Layout};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::yield_now;
@@ -21,7 +20,7 @@ const STEP_BYTES: usize = 16;
 /// Largest small piece, bytes.
 const SMALL_BYTES_MAX: usize = 1_024;
 const SIZES: usize = SMALL_BYTES_MAX / STEP_BYTES;
-/// Small pieces that are kept in all, bytes: those of some reviews at once.
+/// Small pieces that a thread keeps in all, bytes: those of some reviews at once.
 const KEPT_BYTES_MAX: usize = 256 * 1_024;
 /// Smallest piece that is a mapping of its own, bytes. A mapping costs some microseconds.
 const LARGE_BYTES_MIN: usize = 512 * 1_024;
@@ -29,21 +28,42 @@ const LARGE_BYTES_MIN: usize = 512 * 1_024;
 const PAGE_BYTES: usize = 4_096;
 
 /// The allocator of a program: `#[global_allocator]`.
-pub struct Allocator {
-    is_taken: AtomicBool,
-    heap: UnsafeCell<Heap>,
+pub struct Allocator;
+
+static HEAP: Heap = Heap {
+    is_taken: AtomicBool::new(false),
+    dlmalloc: UnsafeCell::new(Dlmalloc::new()),
+};
+
+thread_local! {
+    /// What this thread keeps. It is ready from the start and needs no end, so that it can be looked
+    /// at whenever a thread allocates.
+    static KEPT: Kept = const { Kept::new() };
 }
 
+/// What all threads share.
 struct Heap {
-    dlmalloc: Dlmalloc,
-    /// The first of the pieces of each size that are kept.
-    kept: [*mut Kept; SIZES],
-    kept_bytes: usize,
+    is_taken: AtomicBool,
+    dlmalloc: UnsafeCell<Dlmalloc>,
+}
+
+/// Small pieces that a thread keeps.
+struct Kept {
+    keeps: Cell<bool>,
+    bytes: Cell<usize>,
+    /// The first piece of each size.
+    first: [Cell<*mut Piece>; SIZES],
 }
 
 /// A piece that is kept, from one to the next.
-struct Kept {
+struct Piece {
     next: *mut Self,
+}
+
+/// Lets this thread keep small pieces that it gives back. What it keeps is lost when it ends: this is
+/// for threads that live as long as the program.
+pub fn keep_in_this_thread() {
+    KEPT.with(|kept| kept.keeps.set(true));
 }
 
 /// Who answers for a piece, by its size and alignment.
@@ -69,33 +89,73 @@ impl Kind {
     }
 }
 
-// SAFETY: the heap is only reached through `locked`, by one thread at a time.
-unsafe impl Sync for Allocator {}
+// SAFETY: dlmalloc is only reached through `locked`, by one thread at a time.
+unsafe impl Sync for Heap {}
 
-impl Allocator {
-    /// An allocator that has no memory yet.
-    #[expect(clippy::new_without_default, reason = "a default cannot be a static")]
-    pub const fn new() -> Self {
-        Self {
-            is_taken: AtomicBool::new(false),
-            heap: UnsafeCell::new(Heap {
-                dlmalloc: Dlmalloc::new(),
-                kept: [null_mut(); SIZES],
-                kept_bytes: 0,
-            }),
-        }
-    }
-
+impl Heap {
     #[inline]
-    fn locked<T>(&self, work: impl FnOnce(&mut Heap) -> T) -> T {
+    fn locked<T>(&self, work: impl FnOnce(&mut Dlmalloc) -> T) -> T {
         while self.is_taken.swap(true, Ordering::Acquire) {
             yield_now();
         }
         // SAFETY: whoever has set the flag is alone until it is cleared. Nothing in `work` panics,
         // and none of it allocates by way of this allocator.
-        let done = work(unsafe { &mut *self.heap.get() });
+        let done = work(unsafe { &mut *self.dlmalloc.get() });
         self.is_taken.store(false, Ordering::Release);
         done
+    }
+
+    fn get(&self, bytes: usize, align: usize) -> *mut u8 {
+        // SAFETY: any size and alignment will do.
+        self.locked(|dlmalloc| unsafe { dlmalloc.malloc(bytes, align) })
+    }
+
+    /// # Safety
+    /// The piece is from [`Self::get`], of this size and alignment, and is not used again.
+    unsafe fn put(&self, piece: *mut u8, bytes: usize, align: usize) {
+        // SAFETY: the caller's promise is the same.
+        self.locked(|dlmalloc| unsafe { dlmalloc.free(piece, bytes, align) });
+    }
+}
+
+impl Kept {
+    const fn new() -> Self {
+        Self {
+            keeps: Cell::new(false),
+            bytes: Cell::new(0),
+            first: [const { Cell::new(null_mut()) }; SIZES],
+        }
+    }
+
+    /// A piece of this size.
+    #[inline]
+    fn get(&self, size: usize) -> *mut u8 {
+        let (first, bytes) = (self.first[size].get(), (size + 1) * STEP_BYTES);
+        if first.is_null() {
+            return HEAP.get(bytes, STEP_BYTES);
+        }
+        // SAFETY: what is kept was written by `put`, and nobody else has it.
+        self.first[size].set(unsafe { (*first).next });
+        self.bytes.set(self.bytes.get() - bytes);
+        first.cast()
+    }
+
+    /// # Safety
+    /// The piece is from [`Self::get`] of this size, of any thread, and is not used again.
+    #[inline]
+    unsafe fn put(&self, piece: *mut u8, size: usize) {
+        let bytes = (size + 1) * STEP_BYTES;
+        let kept_bytes = self.bytes.get() + bytes;
+        if !self.keeps.get() || kept_bytes > KEPT_BYTES_MAX {
+            // SAFETY: it was dlmalloc's, of this size.
+            unsafe { HEAP.put(piece, bytes, STEP_BYTES) };
+            return;
+        }
+        let (first, next) = (piece.cast::<Piece>(), self.first[size].get());
+        // SAFETY: the smallest piece has room for it, and dlmalloc aligns each.
+        unsafe { first.write(Piece { next }) };
+        self.first[size].set(first);
+        self.bytes.set(kept_bytes);
     }
 }
 
@@ -105,28 +165,22 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match Kind::of(layout) {
-            Kind::Small(size) => self.locked(|heap| heap.small(size)),
-            Kind::Middle => {
-                // SAFETY: any size and alignment will do.
-                self.locked(|heap| unsafe { heap.dlmalloc.malloc(layout.size(), layout.align()) })
-            }
+            Kind::Small(size) => KEPT.with(|kept| kept.get(size)),
+            Kind::Middle => HEAP.get(layout.size(), layout.align()),
             Kind::Large => map(layout.size()),
         }
     }
 
     #[inline]
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
-        let (bytes, align) = (layout.size(), layout.align());
         match Kind::of(layout) {
             // SAFETY: the caller promises that the piece is one of this layout, and is not used
             // again; so do those below.
-            Kind::Small(size) => self.locked(|heap| unsafe { heap.keep(piece, size) }),
-            Kind::Middle => {
-                // SAFETY: see above.
-                self.locked(|heap| unsafe { heap.dlmalloc.free(piece, bytes, align) });
-            }
+            Kind::Small(size) => KEPT.with(|kept| unsafe { kept.put(piece, size) }),
             // SAFETY: see above.
-            Kind::Large => unsafe { unmap(piece, bytes) },
+            Kind::Middle => unsafe { HEAP.put(piece, layout.size(), layout.align()) },
+            // SAFETY: see above.
+            Kind::Large => unsafe { unmap(piece, layout.size()) },
         }
     }
 
@@ -149,7 +203,7 @@ unsafe impl GlobalAlloc for Allocator {
             (Kind::Middle, Kind::Middle) => {
                 let (size, align) = (layout.size(), layout.align());
                 // SAFETY: the caller promises that the piece is one of this layout.
-                self.locked(|heap| unsafe { heap.dlmalloc.realloc(piece, size, align, bytes) })
+                HEAP.locked(|dlmalloc| unsafe { dlmalloc.realloc(piece, size, align, bytes) })
             }
             // SAFETY: as above; what both pieces hold is copied.
             _ => unsafe {
@@ -161,38 +215,6 @@ unsafe impl GlobalAlloc for Allocator {
                 new
             },
         }
-    }
-}
-
-impl Heap {
-    #[inline]
-    fn small(&mut self, size: usize) -> *mut u8 {
-        let (first, bytes) = (self.kept[size], (size + 1) * STEP_BYTES);
-        if first.is_null() {
-            // SAFETY: any size and alignment will do.
-            return unsafe { self.dlmalloc.malloc(bytes, STEP_BYTES) };
-        }
-        // SAFETY: what is kept was written by `keep`, and nobody else has it.
-        self.kept[size] = unsafe { (*first).next };
-        self.kept_bytes -= bytes;
-        first.cast()
-    }
-
-    /// # Safety
-    /// The piece is from `small` of this size, and is not used again.
-    #[inline]
-    unsafe fn keep(&mut self, piece: *mut u8, size: usize) {
-        let bytes = (size + 1) * STEP_BYTES;
-        if self.kept_bytes + bytes > KEPT_BYTES_MAX {
-            // SAFETY: it was dlmalloc's, of this size.
-            unsafe { self.dlmalloc.free(piece, bytes, STEP_BYTES) };
-            return;
-        }
-        let (first, next) = (piece.cast::<Kept>(), self.kept[size]);
-        // SAFETY: the smallest piece has room for it, and dlmalloc aligns each.
-        unsafe { first.write(Kept { next }) };
-        self.kept[size] = first;
-        self.kept_bytes += bytes;
     }
 }
 

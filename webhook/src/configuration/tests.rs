@@ -9,6 +9,7 @@ use crate::watch::{Scope, Whole, follow_one};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use inject::certs::Lives;
+use serde_json::Value;
 
 const PATH: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/active-passive";

@@ -30,13 +30,15 @@ struct Taken {
 
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     number: u64,
     state: Arc<Mutex<State>>,
 }
 
 /// A request that is worked on, until it is dropped.
-pub(super) struct InUse(Arc<Place>);
+#[derive(Debug)]
+#[must_use]
+pub struct InUse(Arc<Place>);
 
 impl Places {
     /// So many places.
@@ -97,7 +99,7 @@ impl State {
 
 impl Place {
     /// Notes that a request is worked on.
-    pub(super) fn in_use(self: Arc<Self>) -> InUse {
+    pub fn in_use(self: Arc<Self>) -> InUse {
         self.note(1);
         InUse(self)
     }

@@ -12,10 +12,10 @@ async fn a_newcomer_gets_the_place_of_an_idle_connection() {
     let accept = async || {
         let client = TcpStream::connect(address).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let (stream, held) = bounded.accept(stream, ()).await.unwrap();
-        (client, stream, held)
+        let (seated, _) = bounded.seat(stream).unwrap();
+        (client, seated)
     };
-    let (_client, mut first, _held) = accept().await;
+    let (_client, mut first) = accept().await;
     let reading = tokio::spawn(async move { first.read_u8().await });
     let _second = accept().await;
     let error = reading.await.unwrap().unwrap_err();

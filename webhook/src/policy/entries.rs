@@ -6,7 +6,7 @@
 //! failures: who did not ask for the sidecar never waits for it.
 
 use crate::certificate::bundle::Served;
-use crate::client::{ApiError, FIELD_MANAGER, REQUEST_DEADLINE, within};
+use crate::client::patch;
 use crate::policy::known::{Known, Policies};
 use crate::watch::Single;
 use common::contract::{self, INJECT_PATH, POLICY_ENTRY_SUFFIX, POLICY_PATH};
@@ -18,7 +18,6 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::Api;
-use kube::api::{Patch, PatchParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -161,8 +160,8 @@ impl Keeper {
         })];
         all.extend(ops);
         let configuration = &self.name;
-        match self.patch(api, all).await {
-            Ok(()) => tracing::info!(configuration, "the entries of policies are in order"),
+        match patch(api, &self.name, all).await {
+            Ok(_) => tracing::info!(configuration, "the entries of policies are in order"),
             // Another replica was first; the watch shows it.
             Err(error) if error.is_conflict() || error.is_unprocessable() => {
                 tracing::debug!(configuration, %error, "the entries of policies are not written");
@@ -171,22 +170,6 @@ impl Keeper {
                 tracing::warn!(configuration, %error, "cannot write the entries of policies; retrying");
             }
         }
-    }
-
-    async fn patch<K>(&self, api: &Api<K>, ops: Vec<Value>) -> Result<(), ApiError>
-    where
-        K: Clone + DeserializeOwned + Debug,
-    {
-        let patch: json_patch::Patch =
-            serde_json::from_value(Value::Array(ops)).map_err(kube::Error::SerdeError)?;
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..Default::default()
-        };
-        let patch = Patch::<()>::Json(patch);
-        let request = async { api.patch(&self.name, &params, &patch).await };
-        within(REQUEST_DEADLINE, request).await?;
-        Ok(())
     }
 
     fn maker<'a>(&'a self, ca: &'a [u8], timeout_s: Option<i32>) -> Maker<'a> {

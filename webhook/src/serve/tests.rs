@@ -12,28 +12,28 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 struct Running {
     address: SocketAddr,
     resolver: Arc<Resolver>,
-    handle: Handle<SocketAddr>,
+    end: oneshot::Sender<Duration>,
 }
 
 fn start() -> Running {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let resolver = Arc::new(Resolver::default());
-    let handle = Handle::new();
+    let (end, ends) = oneshot::channel();
+    let ends = async { ends.await.unwrap_or_default() };
     let router = Router::new().route("/", get(|| async { "hello" }));
-    tokio::spawn(tls(listener, resolver.clone(), router, handle.clone()));
+    tokio::spawn(tls(listener, resolver.clone(), router, ends));
     Running {
         address,
         resolver,
-        handle,
+        end,
     }
 }
 
@@ -119,9 +119,7 @@ async fn a_graceful_end_closes_idle_connections_and_the_port() {
     running.resolver.serve(served.key.clone());
     let mut open = connect(running.address, &served).await.unwrap();
     ask(&mut open).await;
-    running
-        .handle
-        .graceful_shutdown(Some(Duration::from_secs(5)));
+    running.end.send(Duration::from_secs(5)).unwrap();
     let mut rest = Vec::new();
     assert_eq!(open.read_to_end(&mut rest).await.unwrap(), 0);
     while TcpStream::connect(running.address).await.is_ok() {

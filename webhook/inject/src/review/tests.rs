@@ -3,6 +3,8 @@
 use super::*;
 use crate::decision::{Settings, decide};
 use crate::reason::Reason;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
 fn review(kind: &str) -> Value {

@@ -44,7 +44,8 @@ fn any_size(chance: &mut Chance) -> usize {
     (bound + chance.below(40)).saturating_sub(20).max(1)
 }
 
-fn play(allocator: &Allocator, seed: u64, steps: usize) {
+fn play(seed: u64, steps: usize) {
+    let allocator = Allocator;
     let (mut chance, mut held) = (Chance(seed), Vec::<Held>::new());
     for step in 0..steps {
         let what = chance.below(4);
@@ -101,38 +102,47 @@ fn play(allocator: &Allocator, seed: u64, steps: usize) {
 
 #[test]
 fn nobody_gets_what_another_holds() {
-    let allocator = Allocator::new();
     for seed in 0..10 {
-        play(&allocator, seed, 1_000);
+        play(seed, 1_000);
+    }
+    keep_in_this_thread();
+    for seed in 10..20 {
+        play(seed, 1_000);
     }
 }
 
 #[test]
 fn threads_share_it() {
-    let allocator = Allocator::new();
     std::thread::scope(|scope| {
         for seed in 0..4 {
-            let allocator = &allocator;
-            scope.spawn(move || play(allocator, seed, 500));
+            scope.spawn(move || {
+                if seed % 2 == 0 {
+                    keep_in_this_thread();
+                }
+                play(seed, 500);
+            });
         }
     });
 }
 
-#[test]
-fn what_is_kept_is_bounded() {
-    let allocator = Allocator::new();
+/// What this thread keeps once it has given back twice as much as it may keep.
+fn kept_bytes() -> usize {
     let layout = Layout::from_size_align(SMALL_BYTES_MAX, 1).unwrap();
     // SAFETY: the size is not zero.
     let pieces: Vec<_> = (0..2 * KEPT_BYTES_MAX / SMALL_BYTES_MAX)
-        .map(|_| unsafe { allocator.alloc(layout) })
+        .map(|_| unsafe { Allocator.alloc(layout) })
         .collect();
     for piece in pieces {
         // SAFETY: it is not used again.
-        unsafe { allocator.dealloc(piece, layout) };
+        unsafe { Allocator.dealloc(piece, layout) };
     }
-    let kept_bytes = allocator.locked(|heap| heap.kept_bytes);
-    assert_eq!(kept_bytes, KEPT_BYTES_MAX);
-    // SAFETY: the size is not zero; it is not used again.
-    unsafe { allocator.dealloc(allocator.alloc(layout), layout) };
-    assert_eq!(allocator.locked(|heap| heap.kept_bytes), KEPT_BYTES_MAX);
+    KEPT.with(|kept| kept.bytes.get())
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    assert_eq!(kept_bytes(), 0, "a thread that did not ask keeps nothing");
+    keep_in_this_thread();
+    assert_eq!(kept_bytes(), KEPT_BYTES_MAX);
+    assert_eq!(kept_bytes(), KEPT_BYTES_MAX, "it takes of that first");
 }

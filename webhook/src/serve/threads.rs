@@ -1,0 +1,77 @@
+//! The threads that answer reviews, each with connections of its own.
+//!
+//! A connection stays with its thread: nothing of a review is handed from one to another, and no
+//! thread wakes another one. Large reviews take milliseconds, in which the others go on.
+
+use memory::allocator::keep_in_this_thread;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, available_parallelism};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// Most threads. One answers some ten thousand reviews a second.
+const THREADS_MAX: usize = 4;
+
+/// The threads. They end when this is dropped, with the connections that they have.
+pub(super) struct Threads(Vec<Thread>);
+
+struct Thread {
+    runtime: Handle,
+    /// One more reference for each of its connections.
+    connections: Arc<()>,
+    _lives: oneshot::Sender<Infallible>,
+}
+
+impl Threads {
+    /// As many as there are cores for this program.
+    ///
+    /// # Errors
+    /// If the kernel gives none.
+    pub(super) fn start() -> io::Result<Self> {
+        let count = available_parallelism().map_or(1, usize::from);
+        let threads = (0..count.min(THREADS_MAX)).map(|_| Thread::start());
+        threads.collect::<io::Result<_>>().map(Self)
+    }
+
+    /// None but the one that asks.
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Lets the thread with the fewest connections serve one more.
+    pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        let least = |thread: &&Thread| Arc::strong_count(&thread.connections);
+        let Some(thread) = self.0.iter().min_by_key(least) else {
+            tokio::spawn(connection);
+            return;
+        };
+        let counted = thread.connections.clone();
+        thread.runtime.spawn(async move {
+            connection.await;
+            drop(counted);
+        });
+    }
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (lives, ended) = oneshot::channel();
+        Builder::new().name("reviews".to_owned()).spawn(move || {
+            keep_in_this_thread();
+            // It is never sent: this returns when the other end is dropped.
+            runtime.block_on(ended).ok();
+        })?;
+        Ok(Self {
+            runtime: handle,
+            connections: Arc::default(),
+            _lives: lives,
+        })
+    }
+}
