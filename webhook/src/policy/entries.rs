@@ -80,12 +80,12 @@ impl Keeper {
             if wrote {
                 sleep(PAUSE).await;
             }
-            // All are cancel-safe.
+            // All are cancel-safe. What nobody follows never changes; the policies are our own.
             tokio::select! {
-                _ = policies.changed() => {}
-                _ = there.mutating.changed() => {}
-                _ = there.validating.changed() => {}
-                _ = there.served.changed() => {}
+                Ok(()) = policies.changed() => {}
+                Ok(()) = there.mutating.changed() => {}
+                Ok(()) = there.validating.changed() => {}
+                Ok(()) = there.served.changed() => {}
                 () = sleep(PAUSE), if wrote => {}
             }
         }

@@ -191,3 +191,30 @@ async fn without_policies_no_entry_of_an_earlier_time_stays() {
     api.wait_for(&path("mutating"), |it| names(it) == [CHARTS])
         .await;
 }
+
+#[tokio::test]
+async fn what_nobody_follows_is_not_asked_again_and_again() {
+    let api = FakeApi::new();
+    let known = Arc::new(Known::new(Vec::new()));
+    known.none();
+    let keeper = Keeper {
+        mutating: Api::all(api.client()),
+        validating: Api::all(api.client()),
+        name: "active-passive".to_owned(),
+        service: ("hook".to_owned(), "ns".to_owned()),
+        known,
+    };
+    let there = There {
+        mutating: watch::channel(Single::Unknown).1,
+        validating: watch::channel(Single::Unknown).1,
+        served: watch::channel(None).1,
+    };
+    let mut keep = Box::pin(keeper.keep(there));
+    let mut polls = 0;
+    let counted = std::future::poll_fn(|context| {
+        polls += 1;
+        keep.as_mut().poll(context)
+    });
+    let kept = tokio::time::timeout(Duration::from_millis(100), counted).await;
+    assert!(kept.is_err() && polls < 10, "{polls} polls");
+}
