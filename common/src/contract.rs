@@ -166,6 +166,8 @@ pub mod path {
 
 /// Environment of app containers, as nais' elector has it; see [`ELECTOR_ENV`].
 pub mod elector_env {
+    /// What the names of all of them begin with.
+    pub const PREFIX: &str = "ELECTOR_";
     /// Host and port.
     pub const PATH: &str = "ELECTOR_PATH";
     /// URL whose answer is who leads.

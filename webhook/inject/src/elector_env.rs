@@ -46,11 +46,6 @@ pub(crate) fn is_provided(item: &Value, port: u16) -> bool {
     NAMES.into_iter().any(|it| *item == wanted(it))
 }
 
-/// Whether a variable of an app container is looked at.
-pub(crate) fn is_named(variable: &str) -> bool {
-    NAMES.contains(&variable)
-}
-
 fn variable(name: &'static str, port: u16) -> Variable<'static> {
     let host = format!("localhost:{port}");
     let value = match name {
