@@ -39,7 +39,7 @@ impl Claim {
             return None;
         }
         let default = added.iter().find(|it| it.key == contract::PROFILE);
-        let profile = own(contract::PROFILE).or(default.map(|it| it.value));
+        let profile = own(contract::PROFILE).or_else(|| default.map(|it| it.value));
         Some(Self {
             policy: by.policy.to_owned(),
             owner,
