@@ -222,9 +222,9 @@ impl<'a> Plugin<'a> {
         let folder = std::env::temp_dir().join(format!("plugin-{}", context.namespace));
         std::fs::create_dir_all(&folder)?;
         let plugin = folder.join(PLUGIN);
-        if !plugin.exists() {
-            std::os::unix::fs::symlink(std::env::current_exe()?, plugin)?;
-        }
+        // A link that a run of before has left is of another program.
+        std::fs::remove_file(&plugin).ok();
+        std::os::unix::fs::symlink(std::env::current_exe()?, plugin)?;
         Ok(Self { context, folder })
     }
 

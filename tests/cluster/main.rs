@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod beside;
+mod browser;
 mod budget;
 mod chart;
 mod cli;
@@ -15,6 +16,7 @@ mod cli_many;
 mod cli_story;
 mod connections;
 mod context;
+mod dashboard;
 mod demo;
 mod fencing;
 mod fencing_attempts;
@@ -52,6 +54,7 @@ mod service_mode_attempts;
 mod service_mode_seed;
 mod steady;
 mod tutorial;
+mod watch;
 mod webhook_attempts;
 mod webhook_entries;
 
@@ -90,6 +93,8 @@ fn main() -> ExitCode {
         .chain(steady::CASES)
         .chain(cli::CASES)
         .chain(cli_check::CASES)
+        .chain(dashboard::CASES)
+        .chain(watch::CASES)
         .chain(cli_many::CASES)
         .chain(cli_story::CASES)
         .chain(fencing::CASES)

@@ -49,7 +49,7 @@ pub(crate) enum News {
     /// All objects of a kind.
     Listed(Source, Vec<Object>),
     /// An object is new, or another than before.
-    Changed(Object),
+    Changed(Box<Object>),
     Deleted(Source, Key),
     /// A kind may not be listed.
     Refused(Source, String),
@@ -244,7 +244,7 @@ async fn round<K: Followed>(
         let (told, place) = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 let place = object.meta().resource_version.clone();
-                (News::Changed(object.object()), place)
+                (News::Changed(Box::new(object.object())), place)
             }
             WatchEvent::Deleted(object) => {
                 let meta = object.meta();

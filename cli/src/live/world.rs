@@ -167,7 +167,7 @@ impl World {
             }
             News::Changed(object) => {
                 self.contacts.sign(now);
-                match object {
+                match *object {
                     Object::Lease(lease) => self.leases.put(lease),
                     Object::Pod(pod) => self.pods.put(pod),
                     Object::Service(service) => self.services.put(service),

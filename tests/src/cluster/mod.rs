@@ -46,7 +46,7 @@ pub use detour::{Detour, Road, Traffic};
 pub use error::{Doing, Error, Result};
 pub use helper::divert;
 pub use nix::sys::signal::Signal;
-pub use packages::ensure as ensure_packages;
+pub use packages::{browser as ensure_browser, ensure as ensure_packages};
 
 use crate::progress;
 use machine::Machine;

@@ -23,18 +23,42 @@ const PACKAGES: [(&str, &str); 6] = [
     ("runc", "runc"),
 ];
 
+/// A browser without a window, and letters for it.
+const BROWSER_PACKAGES: [(&str, &str); 2] = [
+    ("chromium-headless-shell", BROWSER),
+    (
+        "fonts-liberation",
+        "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
+    ),
+];
+const BROWSER: &str = "chromium-headless-shell";
+
 /// Installs what is missing.
 ///
 /// # Errors
 /// If this is not Linux or not root, or apt is absent or fails: the error says what to install.
 pub async fn ensure() -> Result<()> {
+    install(&PACKAGES).await
+}
+
+/// Installs a browser that shows pages without a window, if it is missing; returns its path.
+///
+/// # Errors
+/// As [`ensure`].
+pub async fn browser() -> Result<PathBuf> {
+    install(&BROWSER_PACKAGES).await?;
+    let found = || Error::new("find a browser", format!("{BROWSER} is not on the PATH"));
+    find(BROWSER).ok_or_else(found)
+}
+
+async fn install(packages: &[(&str, &str)]) -> Result<()> {
     if !cfg!(target_os = "linux") || !Uid::effective().is_root() {
         return Err(
-            Error::new("start a cluster", "namespaces need root on Linux")
+            Error::new("install system programs", "it needs root on Linux")
                 .cure("run it as root on a Linux machine"),
         );
     }
-    let missing: Vec<&str> = PACKAGES
+    let missing: Vec<&str> = packages
         .iter()
         .filter(|(_, program)| find(program).is_none())
         .map(|(package, _)| *package)

@@ -54,7 +54,7 @@ function showContact() {
 function showNotes() {
   const lost = state.cut
     ? "kubectl active-passive dashboard does not answer: is it still running? This page goes on by itself once it does."
-    : state.contact.lost && `The API server does not answer; what is shown is from before, and goes on by itself once it does. ${state.contact.lost}`;
+    : state.contact.lost && `The API server does not answer; what is shown is from before, and goes on by itself once it does. (${state.contact.lost.replaceAll("`", "")})`;
   const all = [...(lost ? [lost] : []), ...state.unseen.map((it) => `Not shown: ${it}`)];
   keyed(byId("notes"), notes, all, (it) => it, (it) => ({ node: el("p", {}, it) }), () => {});
 }

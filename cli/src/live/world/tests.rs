@@ -39,6 +39,10 @@ fn world(objects: &[Value]) -> World {
     world
 }
 
+fn changed(object: Object) -> News {
+    News::Changed(Box::new(object))
+}
+
 fn lease(objects: &mut [Value]) -> Lease {
     serde_json::from_value(find(objects, "Lease", "web").clone()).unwrap()
 }
@@ -78,7 +82,7 @@ fn a_renewal_is_no_new_face() {
     let mut world = world(&objects);
     let before = world.snapshot().groups[0].clone();
     find(&mut objects, "Lease", "web")["spec"]["renewTime"] = json!("2026-02-03T04:10:02.000000Z");
-    world.take(News::Changed(Object::Lease(lease(&mut objects))), later(2));
+    world.take(changed(Object::Lease(lease(&mut objects))), later(2));
     let after = world.snapshot().groups[0].clone();
     assert_eq!(after.version, before.version);
     assert_eq!(after.renewed_ms(), before.renewed_ms().map(|ms| ms + 5_000));
@@ -97,10 +101,7 @@ fn a_pod_that_is_not_ready_changes_its_group_alone() {
     };
     let before = versions(&world);
     find(&mut objects, "Pod", "web-1")["status"]["containerStatuses"][0]["ready"] = json!(false);
-    world.take(
-        News::Changed(Object::Pod(pod(&mut objects, "web-1"))),
-        later(3),
-    );
+    world.take(changed(Object::Pod(pod(&mut objects, "web-1"))), later(3));
     let after = versions(&world);
     assert_eq!((before.len(), before[0]), (2, after[0]));
     assert_ne!(before[1], after[1]);
@@ -172,10 +173,7 @@ fn a_group_goes_with_the_last_of_its_objects() {
     world.take(gone(Source::Services, "web"), later(3));
     assert_eq!(world.snapshot().groups.len(), 0);
     // And comes with the first, without what was before.
-    world.take(
-        News::Changed(Object::Pod(pod(&mut objects, "web-1"))),
-        later(4),
-    );
+    world.take(changed(Object::Pod(pod(&mut objects, "web-1"))), later(4));
     let again = world.snapshot();
     assert_eq!((again.groups.len(), again.groups[0].tracks.len()), (1, 1));
 }
@@ -186,10 +184,7 @@ fn a_pod_that_changes_its_group_leaves_the_old_one() {
     let mut world = world(&objects);
     let labels = &mut find(&mut objects, "Pod", "web-1")["metadata"]["labels"];
     labels["active-passive.dev/group"] = json!("db");
-    world.take(
-        News::Changed(Object::Pod(pod(&mut objects, "web-1"))),
-        later(1),
-    );
+    world.take(changed(Object::Pod(pod(&mut objects, "web-1"))), later(1));
     let snapshot = world.snapshot();
     let members: Vec<(&str, usize)> = snapshot
         .groups

@@ -1,0 +1,81 @@
+//! `kubectl active-passive watch`, into a pipe: a line a change.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tests::scene::Scene;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::cli::Plugin;
+use crate::context::{Case, Context};
+
+const GROUP: &str = "web";
+const REPLICAS: usize = 2;
+/// Longest time until a line is there.
+const LINE: Duration = Duration::from_secs(20);
+
+pub(crate) const CASES: &[Case] = &[Case {
+    name: "watch: prints who is active, then each change as it happens",
+    run: |context| Box::pin(watch(context)),
+}];
+
+async fn watch(context: &Context<'_>) -> Result<()> {
+    let plugin = Plugin::new(context)?;
+    let (cluster, namespace) = (context.cluster, &context.namespace);
+    let manifest = Scene::example()?.replace("replicas: 3", "replicas: 2");
+    let scene = Scene::open(cluster, namespace, GROUP, &manifest, REPLICAS).await?;
+    let old = scene.settled().await?;
+    let mut watcher = Command::new(cluster.binaries().path("kubectl"))
+        .args(["active-passive", "watch", GROUP, "--namespace", namespace])
+        .env("PATH", plugin.folder())
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let said = watcher.stdout.take().context("no output")?;
+    let mut said = BufReader::new(said).lines();
+    let first = line(&mut said, " is active").await?;
+    let expected = format!(
+        "{namespace}/{GROUP} {} is active; 2 of 2 pods are ready",
+        old.name
+    );
+    ensure!(first.ends_with(&expected), "no {expected:?} in {first:?}");
+
+    plugin.say(&["switchover", GROUP, "--wait"]).await?;
+    let new = scene.settled().await?;
+    let moved = line(&mut said, " is active instead of ").await?;
+    let expected = format!(
+        "{} is active instead of {}: switchover, took ",
+        new.name, old.name
+    );
+    ensure!(moved.contains(&expected), "no {expected:?} in {moved:?}");
+
+    plugin.say(&["pause", GROUP]).await?;
+    line(&mut said, "paused: the role stays where it is").await?;
+    plugin.say(&["resume", GROUP]).await?;
+    line(&mut said, "resumed").await?;
+    scene.delete(&old.name).await?;
+    line(&mut said, &format!("{} is draining", old.name)).await?;
+    line(&mut said, &format!("{} is gone", old.name)).await?;
+    watcher.kill().await?;
+    plugin.end()
+}
+
+/// The next line with `part`.
+async fn line(said: &mut Lines<BufReader<ChildStdout>>, part: &str) -> Result<String> {
+    let mut before = Vec::new();
+    let found = timeout(LINE, async {
+        while let Some(line) = said.next_line().await? {
+            if line.contains(part) {
+                return Ok(line);
+            }
+            before.push(line);
+        }
+        anyhow::bail!("it ended")
+    });
+    let found = found.await.context("too late").and_then(|found| found);
+    found.with_context(|| format!("a line with {part:?} after {before:#?}"))
+}
