@@ -1,59 +1,55 @@
-//! A hash that is the same in every build and on every machine.
+//! Hashes that are the same in every build and on every machine. They tell texts apart, and are no
+//! defence against who wants two to be equal.
 
-use std::io::{Result, Write};
+const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// FNV-1a, 64 bits. Tells texts apart; no defence against who wants two to be equal.
+/// FNV-1a, 64 bits.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    let mut hash = Fnv1a::default();
-    hash.add(bytes);
-    hash.value()
+    let add = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+    bytes.iter().fold(OFFSET, add)
 }
 
-/// The same of whatever is written into it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fnv1a(u64);
-
-impl Fnv1a {
-    /// The hash of all so far.
-    pub fn value(self) -> u64 {
-        self.0
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    }
-}
-
-impl Default for Fnv1a {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Write for Fnv1a {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.add(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
+/// A hash of whole words of eight bytes, in an eighth of the time: for texts of some thousand bytes.
+pub fn by_words(bytes: &[u8]) -> u64 {
+    /// The golden ratio, which is odd and has no pattern in its bits.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = bytes.as_chunks();
+    let last = rest.iter().fold(bytes.len() as u64, |last, byte| {
+        (last << 8) | u64::from(*byte)
+    });
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    // A product carries differences upwards; what is folded brings them down again.
+    let add = |hash: u64, word: u64| {
+        let product = (hash ^ word).wrapping_mul(FACTOR);
+        product ^ (product >> 32)
+    };
+    words.chain([last]).fold(OFFSET, add)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn equals_the_published_values() {
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b""), OFFSET);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
-        let mut hash = Fnv1a::default();
-        hash.write_all(b"foo").unwrap();
-        hash.write_all(b"bar").unwrap();
-        assert_eq!(hash.value(), fnv1a(b"foobar"));
+    }
+
+    #[test]
+    fn texts_that_differ_anywhere_or_in_length_differ() {
+        let text = [b'x'; 100];
+        let mut hashes = BTreeSet::from([by_words(&text)]);
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                let mut other = text;
+                other[at] ^= 1 << bit;
+                hashes.insert(by_words(&other));
+            }
+            hashes.insert(by_words(&text[..at]));
+        }
+        assert_eq!(hashes.len(), 1 + text.len() * 9);
     }
 }

@@ -7,8 +7,8 @@ use crate::options::{Handover, Options};
 use crate::patch::{Patch, Pointer};
 use crate::pod::Pod;
 use crate::shapes::{
-    Action, Capabilities, Container, FieldRef, FieldSource, Lifecycle, Mount, Port, Probe, Profile,
-    SecurityContext, Variable,
+    Capabilities, Container, Exec, FieldRef, FieldSource, Hook, HttpGet, Lifecycle, Mount, Port,
+    Probe, Profile, SecurityContext, Variable,
 };
 use crate::{repair, resources};
 use common::contract::{self, env, path};
@@ -58,7 +58,7 @@ impl Sidecar<'_> {
         self.options.handover == Handover::Seamless && self.drain.timeout_ms > 0
     }
 
-    /// The whole container, less its resources, which are not part of what tells injections apart.
+    /// The whole container.
     ///
     /// A liveness probe is always there: the API server refuses it on a container whose
     /// restartPolicy some other webhook has dropped, where the pod would hang in Init instead.
@@ -81,23 +81,18 @@ impl Sidecar<'_> {
             image_pull_policy: &self.settings.image_pull_policy,
             restart_policy: "Always",
             env: self.env(),
-            resources: None,
             liveness_probe: self.liveness_probe(),
             lifecycle: hook,
             security_context: self.security_context(),
             volume_mounts: self.volume_mounts(),
             ports: port,
+            resources: resources::resources(self.pod, self.options.resources.as_ref()),
         }
-    }
-
-    /// What it asks of its node.
-    pub(crate) fn resources(&self) -> Value {
-        resources::resources(self.pod, self.options.resources.as_ref())
     }
 
     /// Adds the container, first in the list so that it starts first and stops last; or puts an
     /// earlier injection right, where it stands. `current`: it was made by this version.
-    pub(crate) fn provide(&self, container: &Container<'_>, current: bool, patch: &mut Patch) {
+    pub(crate) fn provide(&self, container: &Json, current: bool, patch: &mut Patch) {
         let at = Pointer::to(&["spec", "initContainers"]);
         let Some((index, found)) = self.pod.sidecar() else {
             let exists = self.pod.init_containers.is_some();
@@ -105,7 +100,7 @@ impl Sidecar<'_> {
             return;
         };
         let at = at.index(index);
-        let container = Json::of(container).value();
+        let container = container.value();
         for (key, wanted) in repair::uncovered(found, &container) {
             let tolerated = current && found.contains_key(key);
             if !(tolerated && OTHERS_MAY_CHANGE.contains(&key.as_str())) {
@@ -190,18 +185,16 @@ impl Sidecar<'_> {
     /// Through the pod's address, which is the kubelet's own choice: a probe that names a host is
     /// refused by Pod Security. On the host's network the port may answer for another pod.
     fn liveness_probe(&self) -> Probe {
-        let action = if self.pod.host_network() {
-            Action::Exec {
-                command: [PROGRAM, "probe", "livez"],
-            }
-        } else {
-            Action::get(path::LIVEZ, self.port)
+        let on_host = self.pod.host_network();
+        let exec = || Exec {
+            command: [PROGRAM, "probe", "livez"],
         };
         Probe {
             period_seconds: 10,
             timeout_seconds: 5,
             failure_threshold: 3,
-            action,
+            exec: on_host.then(exec),
+            http_get: (!on_host).then(|| HttpGet::of(path::LIVEZ, self.port)),
         }
     }
 
@@ -242,6 +235,8 @@ impl Sidecar<'_> {
 }
 
 /// The hook that returns once traffic has moved away.
-pub(crate) fn drain_hook(port: u16) -> Action {
-    Action::get(path::DRAIN, port)
+pub(crate) fn drain_hook(port: u16) -> Hook {
+    Hook {
+        http_get: HttpGet::of(path::DRAIN, port),
+    }
 }

@@ -4,14 +4,15 @@ use crate::account::{Account, AccountKind};
 use crate::container::Sidecar;
 use crate::drain::Drain;
 use crate::group;
+use crate::json::Json;
 use crate::options::{self, Options};
 use crate::patch::{Add, Patch, Pointer};
 use crate::pod::{self, Pod};
 use crate::reason::{BadValue, Reason, Reasons};
-use crate::shapes::{Container, Volume};
+use crate::shapes::Volume;
 use crate::{apps, elector_env, port, preset, volumes};
 use common::contract;
-use common::hash::Fnv1a;
+use common::hash::by_words;
 use common::ids::Group;
 use common::owner::Owner;
 use serde_json::{Map, Value};
@@ -178,7 +179,7 @@ impl Plan<'_> {
         let refused = preset::refused(pod, options);
         let drain = Drain::of(pod, options);
         let sidecar = self.sidecar(owner, &drain);
-        let mut container = sidecar.container();
+        let container = Json::of(&sidecar.container());
         let wanted_volumes = volumes::wanted(options, &drain);
         reasons.extend(volumes::foreign(pod, &wanted_volumes));
 
@@ -189,7 +190,6 @@ impl Plan<'_> {
             warnings.extend(preset::overwrite(pod, options, &mut patch));
         }
         reasons.extend(refused);
-        container.resources = Some(sidecar.resources());
         sidecar.provide(&container, current, &mut patch);
         volumes::provide(pod, wanted_volumes, &mut patch);
         if let Some(dir) = &options.status_dir {
@@ -293,12 +293,13 @@ impl Plan<'_> {
 
     /// Version and hash of what is injected. Resources count as they were asked for: the defaults
     /// follow those of other containers, which may be filled in later.
-    fn mark(&self, container: &Container<'_>, volumes: &[Volume]) -> String {
-        let mut hash = Fnv1a::default();
-        let content = (container, &self.options.resources, volumes);
-        // JSON can write every value of its own, and a hash takes every byte.
-        serde_json::to_writer(&mut hash, &content).ok();
-        format!("{}+{:016x}", self.settings.version, hash.value())
+    fn mark(&self, container: &Json, volumes: &[Volume]) -> String {
+        let text = container.text();
+        // In a text, the quotes would be escaped.
+        let (text, _) = text.split_once("\"resources\":").unwrap_or((text, ""));
+        let more = Json::of(&(&self.options.resources, volumes));
+        let hash = by_words([text, more.text()].concat().as_bytes());
+        format!("{}+{hash:016x}", self.settings.version)
     }
 }
 

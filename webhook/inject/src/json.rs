@@ -31,6 +31,11 @@ impl Json {
         Self(RawValue::from_string(text).expect("base64 in quotes is JSON"))
     }
 
+    /// It as text.
+    pub(crate) fn text(&self) -> &str {
+        self.0.get()
+    }
+
     /// The same as a tree, for who has to look into it.
     pub fn value(&self) -> Value {
         serde_json::from_str(self.0.get()).unwrap_or_default()

@@ -16,8 +16,6 @@ pub(crate) struct Container<'a> {
     pub(crate) image_pull_policy: &'a str,
     pub(crate) restart_policy: &'static str,
     pub(crate) env: Vec<Variable<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) resources: Option<Value>,
     pub(crate) liveness_probe: Probe,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lifecycle: Option<Lifecycle>,
@@ -25,6 +23,8 @@ pub(crate) struct Container<'a> {
     pub(crate) volume_mounts: Vec<Mount<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ports: Option<[Port; 1]>,
+    /// The last: what stands before them tells injections apart.
+    pub(crate) resources: Value,
 }
 
 /// A variable of the environment.
@@ -76,28 +76,30 @@ pub(crate) struct Probe {
     pub(crate) period_seconds: u32,
     pub(crate) timeout_seconds: u32,
     pub(crate) failure_threshold: u32,
-    #[serde(flatten)]
-    pub(crate) action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exec: Option<Exec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http_get: Option<HttpGet>,
 }
 
-/// What a probe or a hook does.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Action {
-    /// Runs a program of the container.
-    Exec { command: [&'static str; 3] },
-    /// Asks the container's HTTP server.
-    HttpGet {
-        path: &'static str,
-        port: u16,
-        scheme: &'static str,
-    },
+/// Runs a program of the container.
+#[derive(Debug, Serialize)]
+pub(crate) struct Exec {
+    pub(crate) command: [&'static str; 3],
 }
 
-impl Action {
-    /// Asks for this path, in plain HTTP.
-    pub(crate) fn get(path: &'static str, port: u16) -> Self {
-        Self::HttpGet {
+/// Asks the container's HTTP server.
+#[derive(Debug, Serialize)]
+pub(crate) struct HttpGet {
+    path: &'static str,
+    port: u16,
+    scheme: &'static str,
+}
+
+impl HttpGet {
+    /// For this path, without TLS.
+    pub(crate) fn of(path: &'static str, port: u16) -> Self {
+        Self {
             path,
             port,
             scheme: "HTTP",
@@ -109,7 +111,14 @@ impl Action {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Lifecycle {
-    pub(crate) pre_stop: Action,
+    pub(crate) pre_stop: Hook,
+}
+
+/// A hook.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Hook {
+    pub(crate) http_get: HttpGet,
 }
 
 /// What a container may do.
@@ -161,26 +170,29 @@ pub(crate) struct Mount<'a> {
 
 /// A volume.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Volume {
     pub(crate) name: &'static str,
-    #[serde(flatten)]
-    pub(crate) source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) empty_dir: Option<EmptyDir>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) projected: Option<Projected>,
 }
 
-/// What is in a volume.
+/// A volume with nothing in it yet.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub(crate) enum Source {
-    /// Nothing yet.
-    EmptyDir {
-        medium: &'static str,
-        size_limit: &'static str,
-    },
-    /// Several things.
-    Projected {
-        default_mode: u16,
-        sources: [Projection; 3],
-    },
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EmptyDir {
+    pub(crate) medium: &'static str,
+    pub(crate) size_limit: &'static str,
+}
+
+/// A volume with several things in it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Projected {
+    pub(crate) default_mode: u16,
+    pub(crate) sources: [Projection; 3],
 }
 
 /// One of several things in a volume.

@@ -7,7 +7,7 @@ use crate::patch::{Patch, Pointer};
 use crate::pod::{Pod, name};
 use crate::reason::Reason;
 use crate::repair::covers;
-use crate::shapes::{FieldFile, FieldRef, KeyFile, Projection, Source, Volume};
+use crate::shapes::{EmptyDir, FieldFile, FieldRef, KeyFile, Projected, Projection, Volume};
 use common::contract;
 use serde_json::{Map, Value};
 
@@ -46,10 +46,11 @@ fn token(life_s: i64) -> Volume {
     };
     Volume {
         name: contract::TOKEN_VOLUME,
-        source: Source::Projected {
+        empty_dir: None,
+        projected: Some(Projected {
             default_mode: TOKEN_MODE,
             sources: [token, authority, namespace],
-        },
+        }),
     }
 }
 
@@ -58,10 +59,11 @@ fn token(life_s: i64) -> Volume {
 fn status() -> Volume {
     Volume {
         name: contract::STATUS_VOLUME,
-        source: Source::EmptyDir {
+        empty_dir: Some(EmptyDir {
             medium: "Memory",
             size_limit: "1Mi",
-        },
+        }),
+        projected: None,
     }
 }
 
