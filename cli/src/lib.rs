@@ -8,8 +8,9 @@
 //!
 //! Each command has a file of its own: what it reads and writes. What it says follows from the
 //! objects and the time alone (`group`, `doubts`, `status`, `check`), which tests hold against kept
-//! output. `inject`, `uninject` and `explain` ask no cluster: they are the injector, on files. Absent
-//! from it: any write but of the two annotations of a Lease that people may set, and dry runs.
+//! output. `inject`, `uninject`, `migrate` and `explain` ask no cluster: they are the injector, on
+//! files. Absent from it: any write to a cluster but of the two annotations of a Lease that people may
+//! set, and dry runs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
