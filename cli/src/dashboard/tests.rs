@@ -10,6 +10,7 @@ use frames::{Scope, Told};
 use guard::KEY_HEADER;
 use http_body_util::BodyExt;
 use serde_json::json;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -40,7 +41,10 @@ async fn server() -> (Router, watch::Sender<Arc<Snapshot>>) {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    let file = std::env::temp_dir().join(format!("kubeconfig-page-{}", std::process::id()));
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let name = format!("kubeconfig-page-{}-{number}", std::process::id());
+    let file = std::env::temp_dir().join(name);
     let kubeconfig = json!({
         "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
         "users": [{"name": "u", "user": {"token": "SECRET"}}],
@@ -51,12 +55,13 @@ async fn server() -> (Router, watch::Sender<Arc<Snapshot>>) {
     let common = crate::args::Common {
         namespace: None,
         context: None,
-        kubeconfig: Some(file),
+        kubeconfig: Some(file.clone()),
         impersonate: None,
         impersonate_groups: Vec::new(),
         request_timeout: std::time::Duration::from_secs(1),
     };
     let cluster = Arc::new(crate::connect::connect(&common).await.unwrap());
+    std::fs::remove_file(file).unwrap();
     let (sender, snapshots) = watch::channel(Arc::new(snapshot()));
     let app = App::new(cluster, None, snapshots);
     let router = routes::router(app, Guard::new(PORT, Key::of(KEY)));
@@ -207,6 +212,7 @@ async fn events_are_the_groups_and_then_what_changes() {
     let mut next = async || -> Value {
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
         let text = String::from_utf8(frame.to_vec()).unwrap();
+        assert!(!text.contains("SECRET"), "{text}");
         let data = text
             .strip_prefix("data: ")
             .and_then(|it| it.strip_suffix("\n\n"));

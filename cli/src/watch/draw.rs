@@ -5,6 +5,7 @@ use super::teller::Told;
 use crate::age::span;
 use crate::live::{Phase, Shown, Snapshot, Track};
 use crate::{list, status};
+use common::contract;
 use k8s_openapi::jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -95,10 +96,13 @@ fn title(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
 
 fn nothing(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let text = if view.snapshot.complete {
-        "\n No groups yet. A pod template with the annotation active-passive.dev/inject: \"true\" \
-         makes one;\n it appears here by itself."
+        format!(
+            "\n No groups yet. A pod template with the annotation {}: \"true\" makes one;\n it \
+             appears here by itself.",
+            contract::INJECT
+        )
     } else {
-        "\n Reading Leases, pods and Services ..."
+        "\n Reading Leases, pods and Services ...".to_owned()
     };
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), area);
 }

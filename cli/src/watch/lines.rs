@@ -3,6 +3,7 @@
 use super::teller::{Teller, Told};
 use crate::failure::Failure;
 use crate::live::Snapshot;
+use crate::visible;
 use k8s_openapi::jiff::Timestamp;
 use std::io::Write;
 use std::sync::Arc;
@@ -36,8 +37,8 @@ pub(super) async fn run(
 fn lines(told: &[Told], now: Timestamp) -> String {
     let at = now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
     let line = |told: &Told| {
-        let about = told.about.as_deref().unwrap_or("note:");
-        format!("{at} {about} {}\n", told.text)
+        let about = visible::line(told.about.as_deref().unwrap_or("note:"));
+        format!("{at} {about} {}\n", visible::line(&told.text))
     };
     told.iter().map(line).collect()
 }

@@ -58,3 +58,15 @@ fn what_is_missing_is_told_once() {
     let back = tell(&mut teller, &none);
     assert_eq!(back, format!("{AT} note: connected again\n"));
 }
+
+#[test]
+fn what_the_cluster_says_stays_within_its_line() {
+    let mut snapshot = snapshot(false);
+    snapshot.unseen = vec!["no\x1b[2J\n2026 shop/web web-9 is active\u{202e}".to_owned()];
+    let told = tell(&mut Teller::new(None), &snapshot);
+    let shown = "no\u{fffd}[2J\u{fffd}2026 shop/web web-9 is active\u{fffd}";
+    assert!(
+        told.starts_with(&format!("{AT} note: {shown}\n")),
+        "{told:?}"
+    );
+}
