@@ -23,6 +23,7 @@ use crate::connect::Cluster;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Said, data};
+use crate::visible;
 use finding::{Finding, Level};
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
@@ -122,8 +123,10 @@ impl Report {
                     colour if coloured => format!("{colour}{word}{PLAIN}"),
                     _ => word,
                 };
-                text.push_str(&format!("{word}{}: {}\n", finding.check, finding.text));
+                let told = visible::line(&finding.text);
+                text.push_str(&format!("{word}{}: {told}\n", finding.check));
                 if let Some(cure) = &finding.cure {
+                    let cure = visible::line(cure);
                     text.push_str(&format!("         do: {cure}\n"));
                 }
                 if let Some(docs) = finding.docs {

@@ -1,6 +1,7 @@
 //! Groups, put together from the objects that were read. Pure: equal objects and time, equal groups.
 
 use crate::lease::Lease;
+use crate::visible;
 use common::contract;
 use common::history::Entry;
 use common::objects::Meta;
@@ -84,7 +85,7 @@ pub(crate) fn groups(seen: Seen) -> Vec<Group> {
     let mut services: BTreeMap<(String, String), Vec<Service>> = BTreeMap::new();
     for service in seen.services.into_iter().flatten() {
         if let Some(group) = service.group() {
-            let key = (service.metadata.namespace.clone(), group.to_owned());
+            let key = (service.metadata.namespace.clone(), visible::line(group));
             pods.entry(key.clone()).or_default();
             services.entry(key).or_default().push(service);
         }
@@ -136,7 +137,7 @@ impl Member {
             ineligible: foreign.or_else(|| ineligible(&view)),
             node: pod.node().map(str::to_owned),
             created_at: created.and_then(|text| text.parse().ok()),
-            version: version.map(str::to_owned),
+            version: version.map(visible::line),
             revision: view.revision,
             priority: view.priority,
             meta: pod.metadata,

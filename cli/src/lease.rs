@@ -1,5 +1,6 @@
 //! The Lease of a group, as far as people ask about it.
 
+use crate::visible;
 use common::contract;
 use common::history::Entry;
 use common::ids::Identity;
@@ -60,12 +61,22 @@ impl From<Read> for Lease {
         };
         let managed = read.metadata.managed.unwrap_or_default();
         let pause = managed.iter().find(wrote).map(|managed| Pause {
-            by: managed.manager.clone(),
+            by: visible::line(&managed.manager),
             at: managed.time.as_ref().and_then(|time| time.parse().ok()),
         });
+        let mut metadata = read.metadata.meta;
+        // Free text of whoever may write the Lease; the history is JSON, and its texts come later.
+        for key in [contract::SWITCHOVER, contract::OWNER] {
+            let annotations = metadata.annotations.as_mut();
+            if let Some(value) = annotations.and_then(|it| it.get_mut(key)) {
+                *value = visible::line(value);
+            }
+        }
+        let mut spec = read.spec;
+        spec.holder_identity = spec.holder_identity.map(|it| visible::line(&it));
         Self {
-            metadata: read.metadata.meta,
-            spec: read.spec,
+            metadata,
+            spec,
             pause,
         }
     }
@@ -152,7 +163,14 @@ impl Lease {
     /// The last moves, oldest first.
     pub(crate) fn history(&self) -> Vec<Entry> {
         let history = self.metadata.annotation(contract::HISTORY);
-        history.map(Entry::read).unwrap_or_default()
+        let entries = history.map(Entry::read).unwrap_or_default();
+        let shown = |entry: Entry| Entry {
+            pod: visible::line(&entry.pod),
+            at: visible::line(&entry.at),
+            kind: visible::line(&entry.kind),
+            ..entry
+        };
+        entries.into_iter().map(shown).collect()
     }
 }
 
@@ -160,6 +178,24 @@ impl Lease {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_anybody_may_write_into_a_lease_moves_no_cursor() {
+        let evil = "\x1b]0;x\x07web-1\n\u{202e}";
+        let history = json!([{"term": 1, "pod": evil, "at": evil, "kind": evil}]).to_string();
+        let lease: Lease = serde_json::from_value(json!({
+            "metadata": {"name": "web", "annotations": {
+                contract::SWITCHOVER: evil, contract::OWNER: evil, contract::HISTORY: history,
+            }},
+            "spec": {"holderIdentity": evil},
+        }))
+        .unwrap();
+        let shown = "\u{fffd}]0;x\u{fffd}web-1\u{fffd}\u{fffd}";
+        let entry = &lease.history()[0];
+        assert_eq!([&entry.pod, &entry.at, &entry.kind], [shown; 3]);
+        assert_eq!([lease.switchover(), lease.owner()], [Some(shown); 2]);
+        assert_eq!(lease.holder().as_deref(), Some(shown));
+    }
 
     #[test]
     fn who_paused_is_read_from_the_managed_fields() {

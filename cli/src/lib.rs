@@ -42,6 +42,7 @@ mod suggest;
 mod switchover;
 mod table;
 mod timeline;
+mod visible;
 mod watch;
 mod yaml;
 
@@ -79,7 +80,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(said.code)
         }
         Err(failure) => {
-            let message = format!("error: {failure}\n");
+            let message = visible::text(&format!("error: {failure}\n"));
             std::io::stderr().write_all(message.as_bytes()).ok();
             ExitCode::from(failure.exit_code())
         }
@@ -136,7 +137,7 @@ fn ask(args: &Args, command: &Command) -> Result<Said, Failure> {
             | Command::Migrate(_)
             | Command::Completion(_) => Ok(String::new()),
         };
-        text.map(Said::from)
+        text.map(|text| Said::from(visible::text(&text)))
     })
 }
 

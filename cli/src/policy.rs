@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::gather::list;
 use crate::manifests;
 use crate::output::{Said, data};
+use crate::visible;
 use crate::yaml::Text;
 use ::inject::policy::{Labels, Policy, ServiceRoute, WorkloadKind};
 use common::contract::{self, POLICY_GROUP, POLICY_KIND, POLICY_PLURAL, POLICY_VERSION};
@@ -42,6 +43,7 @@ fn said(plan: &Plan, args: &PlanArgs) -> Result<Said, Failure> {
         0 => exit::DONE,
         _ => exit::REFUSING,
     };
+    let text = visible::text(&text);
     Ok(Said { text, code })
 }
 

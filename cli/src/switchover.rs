@@ -11,6 +11,7 @@ use crate::follow::{Before, Plan, Progress, plan, progress};
 use crate::gather::group;
 use crate::group::Group;
 use crate::pause::annotate;
+use crate::visible;
 use common::contract;
 use common::objects::Meta;
 use k8s_openapi::jiff::Timestamp;
@@ -137,7 +138,7 @@ async fn follow(
             });
         }
         if said != waiting_for && std::io::stderr().is_terminal() {
-            let line = format!("waiting: {waiting_for}\n");
+            let line = format!("waiting: {}\n", visible::line(&waiting_for));
             std::io::stderr().write_all(line.as_bytes()).ok();
             said = waiting_for;
         }
@@ -154,7 +155,7 @@ async fn reason(cluster: &Cluster, group: &Group, known: &BTreeSet<String>) -> S
             .into_iter()
             .find(|event| !known.contains(&event.metadata.uid));
         if let Some(event) = new {
-            return event.message;
+            return visible::line(&event.message);
         }
         sleep(LOOK_EVERY).await;
     }

@@ -9,6 +9,7 @@ use super::tracks::{Track, observe, seeded};
 use crate::doubts::doubts;
 use crate::group::{Group, Seen, groups};
 use crate::lease::Lease;
+use crate::visible;
 use common::contract;
 use common::pod::Pod;
 use common::service::Service;
@@ -304,7 +305,7 @@ impl World {
     /// What is known now.
     pub(super) fn snapshot(&self) -> Snapshot {
         let refused = |sight: &&Sight| match sight {
-            Sight::Refused(why) => Some(why.clone()),
+            Sight::Refused(why) => Some(visible::line(why)),
             Sight::Unknown | Sight::Seen => None,
         };
         Snapshot {
