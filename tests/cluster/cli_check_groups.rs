@@ -67,12 +67,6 @@ pub(crate) async fn shared(context: &Context<'_>, plugin: &Plugin<'_>) -> Result
     ensure!(found[0].cure.starts_with(said), "{found:?}");
     deployment["spec"]["template"]["metadata"]["annotations"] = annotations(OTHER);
     context.apply(&deployment).await?;
-    in_order(plugin).await?;
-    let gone = ["delete", "deployment", OTHER, "--wait=true"];
-    context.kubectl(&gone).await?;
-    // Its Lease is left over, which is said, with what to do.
-    let found = finds(plugin, &["LeaseWithoutPods"], 0).await?;
-    cure(plugin, &found[0], "delete").await?;
     in_order(plugin).await
 }
 
