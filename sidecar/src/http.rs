@@ -3,11 +3,12 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::{self, Limits};
+use crate::held::{Bounds, Held};
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::report;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
@@ -17,16 +18,29 @@ use common::seeds::Answer;
 use election::{Mono, Role};
 use futures_util::stream;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 /// Streams of events at a time.
-const EVENTS_MAX: usize = 16;
-/// preStop hooks held at a time; counted apart, so that listeners never cost a pod its drain.
-const DRAINS_MAX: usize = 32;
-// Probes always find a connection.
-const _: () = assert!(EVENTS_MAX + DRAINS_MAX < crate::serve::CONNECTIONS_MAX);
+const EVENTS: Bounds = Bounds {
+    all_max: 16,
+    others_max: 8,
+    one_max: 4,
+};
+/// preStop hooks held at a time, which come from the node; counted apart, so that listeners never
+/// cost a pod its drain.
+const DRAINS: Bounds = Bounds {
+    all_max: 32,
+    others_max: 32,
+    one_max: 16,
+};
+// What is held leaves places for what is not.
+const _: () = assert!(EVENTS.all_max + DRAINS.all_max < crate::serve::CONNECTIONS_MAX);
+
+/// Who asks.
+type Peer = ConnectInfo<SocketAddr>;
 
 /// What the routes read. Cheap to clone.
 #[derive(Clone)]
@@ -36,8 +50,8 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) last_cycle: LastCycle,
-    pub(crate) listeners: Arc<Semaphore>,
-    pub(crate) drains: Arc<Semaphore>,
+    pub(crate) listeners: Held,
+    pub(crate) drains: Held,
 }
 
 /// When the driver last completed a cycle. Cheap to clone.
@@ -69,8 +83,8 @@ impl App {
             clock,
             metrics,
             last_cycle,
-            listeners: Arc::new(Semaphore::new(EVENTS_MAX)),
-            drains: Arc::new(Semaphore::new(DRAINS_MAX)),
+            listeners: Held::new(EVENTS),
+            drains: Held::new(DRAINS),
         }
     }
 
@@ -121,11 +135,6 @@ impl App {
         let now = self.clock.now();
         self.states.borrow().leads(now)
     }
-}
-
-/// The right to hold a request, if not too many are held.
-fn hold(held: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    held.clone().try_acquire_owned().ok()
 }
 
 fn too_many() -> Response {
@@ -184,8 +193,8 @@ async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }
 
-async fn drain(State(app): State<App>) -> Response {
-    let Some(_held) = hold(&app.drains) else {
+async fn drain(State(app): State<App>, ConnectInfo(peer): Peer) -> Response {
+    let Some(_place) = app.drains.take(peer.ip()) else {
         return too_many();
     };
     let params = &app.config.params;
@@ -199,11 +208,11 @@ async fn drain(State(app): State<App>) -> Response {
 }
 
 /// The present role, then each change of it.
-async fn events(State(app): State<App>) -> Response {
-    let Some(permit) = hold(&app.listeners) else {
+async fn events(State(app): State<App>, ConnectInfo(peer): Peer) -> Response {
+    let Some(place) = app.listeners.take(peer.ip()) else {
         return too_many();
     };
-    let changes = stream::unfold((app, None, permit), |(mut app, told, permit)| async move {
+    let changes = stream::unfold((app, None, place), |(mut app, told, place)| async move {
         loop {
             let (now, role) = {
                 let published = app.states.borrow_and_update();
@@ -213,7 +222,7 @@ async fn events(State(app): State<App>) -> Response {
             if told != Some(role) {
                 let report = report::role(&app.states.borrow(), app.clock, &app.config);
                 let event = Event::default().event("role").json_data(report).ok()?;
-                return Some((Ok::<_, Infallible>(event), (app, Some(role), permit)));
+                return Some((Ok::<_, Infallible>(event), (app, Some(role), place)));
             }
             // The role may run out without anybody saying so.
             let valid_for_ms = app.states.borrow().valid_for_ms(now);
@@ -230,11 +239,11 @@ async fn events(State(app): State<App>) -> Response {
 }
 
 /// Who leads, then each change of that.
-async fn leaders(State(app): State<App>) -> Response {
-    let Some(permit) = hold(&app.listeners) else {
+async fn leaders(State(app): State<App>, ConnectInfo(peer): Peer) -> Response {
+    let Some(place) = app.listeners.take(peer.ip()) else {
         return too_many();
     };
-    let changes = stream::unfold((app, None, permit), |(mut app, told, permit)| async move {
+    let changes = stream::unfold((app, None, place), |(mut app, told, place)| async move {
         loop {
             let (name, event) = {
                 let published = app.states.borrow_and_update();
@@ -242,7 +251,7 @@ async fn leaders(State(app): State<App>) -> Response {
                 (leader.name.to_owned(), Event::default().json_data(&leader))
             };
             if told.as_ref() != Some(&name) {
-                return Some((Ok::<_, Infallible>(event.ok()?), (app, Some(name), permit)));
+                return Some((Ok::<_, Infallible>(event.ok()?), (app, Some(name), place)));
             }
             app.states.changed().await.ok()?;
         }

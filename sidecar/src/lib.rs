@@ -24,6 +24,7 @@ mod drain;
 mod driver;
 mod events;
 mod facts;
+mod held;
 mod histogram;
 mod history;
 mod http;

@@ -19,6 +19,16 @@ fn fixture(published: Published) -> Fixture {
     Fixture { app, states }
 }
 
+/// Where the kubelet asks from.
+const NODE: [u8; 4] = [10, 0, 0, 1];
+
+fn from(source: [u8; 4], path: &str) -> Request<Body> {
+    let mut request = Request::get(path).body(Body::empty()).unwrap();
+    let peer = SocketAddr::from((source, 40_000));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request
+}
+
 /// A leader for the next `ms` milliseconds.
 fn leading_for(ms: u64) -> Published {
     leading(Clock::tokio().now().as_ms() + ms)
@@ -32,7 +42,7 @@ fn standby() -> Published {
 
 impl Fixture {
     async fn get(&self, path: &str) -> (u16, String) {
-        let request = Request::get(path).body(Body::empty()).unwrap();
+        let request = from(NODE, path);
         let response = self.app.clone().router().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -169,7 +179,7 @@ async fn drain_returns_at_once_on_a_standby() {
 #[tokio::test(start_paused = true)]
 async fn events_tell_changes_and_not_renewals() {
     let fixture = fixture(standby());
-    let request = Request::get("/events").body(Body::empty()).unwrap();
+    let request = from(NODE, "/events");
     let response = fixture.app.clone().router().oneshot(request).await.unwrap();
     let mut body = response.into_body();
     let mut next = async || {
@@ -187,7 +197,7 @@ async fn events_tell_changes_and_not_renewals() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_names_each_leader_once() {
     let fixture = fixture(standby());
-    let request = Request::get("/sse").body(Body::empty()).unwrap();
+    let request = from(NODE, "/sse");
     let response = fixture.app.clone().router().oneshot(request).await.unwrap();
     let mut body = response.into_body();
     let mut next = async || {
@@ -210,13 +220,17 @@ async fn a_stream_names_each_leader_once() {
 #[tokio::test(start_paused = true)]
 async fn held_requests_are_bounded() {
     let fixture = fixture(leading_for(1_000_000));
-    let held: Vec<_> = (0..DRAINS_MAX)
-        .map(|_| {
-            let router = fixture.app.clone().router();
-            let request = Request::get("/drain").body(Body::empty()).unwrap();
-            tokio::spawn(async move { router.oneshot(request).await.unwrap().status() })
-        })
-        .collect();
+    let elsewhere = [10, 0, 0, 2];
+    let begin = |source| {
+        let router = fixture.app.clone().router();
+        let request = from(source, "/drain");
+        tokio::spawn(async move { router.oneshot(request).await.unwrap().status() })
+    };
+    // Another pod takes what one may, and keeps none from the node's kubelet.
+    let mut held: Vec<_> = (0..DRAINS.one_max).map(|_| begin(elsewhere)).collect();
+    tokio::task::yield_now().await;
+    assert_eq!(begin(elsewhere).await.unwrap().as_u16(), 503);
+    held.extend((0..DRAINS.one_max).map(|_| begin(NODE)));
     tokio::task::yield_now().await;
     assert_eq!(fixture.code("/drain").await, 503);
     assert_eq!(fixture.code("/livez").await, 200);
