@@ -136,10 +136,6 @@ imagePullSecrets:
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.webhook.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
 {{- with .Values.webhook.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
@@ -149,6 +145,14 @@ securityContext:
   runAsNonRoot: true
   seccompProfile:
     type: RuntimeDefault
+{{- end }}
+
+{{/* Which nodes are preferred. Takes a list: the root, and what holds where the user says nothing. */}}
+{{- define "active-passive.affinity" -}}
+{{- with mergeOverwrite (index . 1) (deepCopy (index . 0).Values.webhook.affinity) -}}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* What no container of the chart may. */}}
