@@ -8,7 +8,6 @@ use crate::policy::known::Known;
 use crate::policy::rivals;
 use crate::provision::{Need, ProvisionError, Provisioner};
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -40,62 +39,62 @@ pub struct App {
     pub metrics: Arc<Metrics>,
 }
 
-/// Answers a review of a pod.
-pub async fn inject_pod(State(app): State<App>, body: Bytes) -> Response {
-    let began = Instant::now();
-    let _in_flight = app.metrics.begin(INJECT_PATH, body.len());
-    let review = match Review::parse(&body, Resource::Pod) {
-        Ok(review) => review,
-        Err(error) => return app.refuse(INJECT_PATH, &error, began),
-    };
-    // What is needed of it has been copied out.
-    drop(body);
-    let uid = &review.uid;
-    let Ok(decision) = AssertUnwindSafe(app.decide(&review)).catch_unwind().await else {
-        // The panic hook has printed what and where; the pod itself is not repeated.
-        tracing::error!(uid, "a decision panicked");
-        app.metrics
-            .review(INJECT_PATH, "failed", "panic", began.elapsed());
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let reason = match &decision {
-        Decision::Patch(_) => "none",
-        Decision::Skip(reason) => reason.code(),
-        Decision::Deny { reasons, .. } => reasons.code(),
-    };
-    let namespace = &review.namespace;
-    tracing::debug!(uid, namespace, decision = decision.code(), reason, "a pod");
-    app.metrics
-        .review(INJECT_PATH, decision.code(), reason, began.elapsed());
-    respond(uid, Answer::of(uid, &decision))
-}
-
-/// Answers a review of a Service, before Kubernetes 1.36.
-pub async fn route_service(State(app): State<App>, body: Bytes) -> Response {
-    let began = Instant::now();
-    let _in_flight = app.metrics.begin(ROUTE_PATH, body.len());
-    let review = match Review::parse(&body, Resource::Service) {
-        Ok(review) => review,
-        Err(error) => return app.refuse(ROUTE_PATH, &error, began),
-    };
-    let uid = &review.uid;
-    let route = route(&review.object, review.old_object.as_ref());
-    let decision = if route.ops.is_empty() {
-        "unchanged"
-    } else {
-        "routed"
-    };
-    tracing::debug!(uid, namespace = review.namespace, decision, "a Service");
-    app.metrics
-        .review(ROUTE_PATH, decision, "none", began.elapsed());
-    let answer = Answer::patch(uid, &route.ops);
-    respond(
-        uid,
-        answer.map(|answer| answer.warning(&route.warnings).noting("decision", decision)),
-    )
-}
-
 impl App {
+    /// Answers a review of a pod.
+    pub async fn inject_pod(&self, body: Bytes) -> Response {
+        let began = Instant::now();
+        let _in_flight = self.metrics.begin(INJECT_PATH, body.len());
+        let review = match Review::parse(&body, Resource::Pod) {
+            Ok(review) => review,
+            Err(error) => return self.refuse(INJECT_PATH, &error, began),
+        };
+        // What is needed of it has been copied out.
+        drop(body);
+        let uid = &review.uid;
+        let Ok(decision) = AssertUnwindSafe(self.decide(&review)).catch_unwind().await else {
+            // The panic hook has printed what and where; the pod itself is not repeated.
+            tracing::error!(uid, "a decision panicked");
+            self.metrics
+                .review(INJECT_PATH, "failed", "panic", began.elapsed());
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let reason = match &decision {
+            Decision::Patch(_) => "none",
+            Decision::Skip(reason) => reason.code(),
+            Decision::Deny { reasons, .. } => reasons.code(),
+        };
+        let namespace = &review.namespace;
+        tracing::debug!(uid, namespace, decision = decision.code(), reason, "a pod");
+        self.metrics
+            .review(INJECT_PATH, decision.code(), reason, began.elapsed());
+        respond(uid, Answer::of(uid, &decision))
+    }
+
+    /// Answers a review of a Service, before Kubernetes 1.36.
+    pub fn route_service(&self, body: &[u8]) -> Response {
+        let began = Instant::now();
+        let _in_flight = self.metrics.begin(ROUTE_PATH, body.len());
+        let review = match Review::parse(body, Resource::Service) {
+            Ok(review) => review,
+            Err(error) => return self.refuse(ROUTE_PATH, &error, began),
+        };
+        let uid = &review.uid;
+        let route = route(&review.object, review.old_object.as_ref());
+        let decision = if route.ops.is_empty() {
+            "unchanged"
+        } else {
+            "routed"
+        };
+        tracing::debug!(uid, namespace = review.namespace, decision, "a Service");
+        self.metrics
+            .review(ROUTE_PATH, decision, "none", began.elapsed());
+        let answer = Answer::patch(uid, &route.ops);
+        respond(
+            uid,
+            answer.map(|answer| answer.warning(&route.warnings).noting("decision", decision)),
+        )
+    }
+
     /// Decides, and has the account made that the pod will run as.
     async fn decide(&self, review: &Review) -> Decision {
         if self.provisioner.excludes(&review.namespace) {

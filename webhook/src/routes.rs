@@ -1,20 +1,22 @@
 //! Which path does what, and what stands round all of them.
 
-use crate::handlers::{App, inject_pod, route_service};
+use crate::connections::Place;
+use crate::handlers::App;
 use crate::load::{BODY_BYTES_MAX, Load, ORDINARY_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::policy::judge::judge_workload;
 use crate::readiness::Readiness;
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use common::contract::{INJECT_PATH, POLICY_PATH, ROUTE_PATH};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,24 +24,63 @@ use tokio::time::timeout;
 
 /// Longest time for one request, its body included. The API server waits 5 s.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(8);
+/// Memory for the body of an ordinary review before it comes, bytes: most need no more.
+const AT_FIRST_BYTES: usize = 32 * 1024;
 const METRICS_TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-/// The admission server.
-pub fn admission(app: App, load: Load, readiness: Arc<Readiness>) -> Router {
-    let router = Router::new()
-        .route(INJECT_PATH, post(inject_pod))
-        .route(ROUTE_PATH, post(route_service))
-        .route(&format!("{POLICY_PATH}/{{policy}}"), post(judge_workload))
-        .with_state(app)
-        // Bodies are bounded where they are read.
-        .layer(DefaultBodyLimit::disable());
-    guarded(router, load, readiness)
+/// The admission server. It is on the way of every pod that asks, so it is made of little.
+#[derive(Clone)]
+pub struct Admission(Arc<Parts>);
+
+struct Parts {
+    app: App,
+    guard: Guard,
 }
 
-/// What stands round every review.
-fn guarded(router: Router, load: Load, readiness: Arc<Readiness>) -> Router {
-    router.layer(from_fn_with_state(Guard { load, readiness }, guard))
+impl Admission {
+    /// A server with room for `load`.
+    pub fn new(app: App, load: Load, readiness: Arc<Readiness>) -> Self {
+        let guard = Guard { load, readiness };
+        Self(Arc::new(Parts { app, guard }))
+    }
+
+    /// Answers one request of the connection that has this place.
+    pub async fn answer<B>(&self, request: Request<B>, place: &Place) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+    {
+        let Parts { app, guard } = &*self.0;
+        let (head, body) = request.into_parts();
+        let length = head.headers.get(CONTENT_LENGTH);
+        let length_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let from = (place, length_bytes);
+        let policy = |path: &str| {
+            Some(
+                path.strip_prefix(POLICY_PATH)?
+                    .strip_prefix('/')?
+                    .to_owned(),
+            )
+        };
+        match (head.uri.path(), head.method) {
+            (INJECT_PATH, Method::POST) => {
+                let review = |body| app.inject_pod(body);
+                guard.answer(from, body, review).await
+            }
+            (ROUTE_PATH, Method::POST) => {
+                let review = |body: Bytes| async move { app.route_service(&body) };
+                guard.answer(from, body, review).await
+            }
+            (path, Method::POST) => match policy(path) {
+                Some(policy) => {
+                    let review = |body| judge_workload(app, policy, body);
+                    guard.answer(from, body, review).await
+                }
+                None => StatusCode::NOT_FOUND.into_response(),
+            },
+            _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        }
+    }
 }
 
 /// Liveness, readiness and figures, on a port of their own: probes need no certificate, and the
@@ -71,70 +112,96 @@ async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> Response {
     }
 }
 
-/// What every review has to do with.
-#[derive(Clone)]
+/// What stands round every review.
 struct Guard {
     load: Load,
     readiness: Arc<Readiness>,
 }
 
-/// Whatever happens to a review frees its room and becomes an answer.
-async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let answer = timeout(REQUEST_DEADLINE, with_room(&guard.load, request, next));
-    let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => StatusCode::REQUEST_TIMEOUT.into_response(),
-        // The panic hook has printed what and where; the pod itself is not repeated.
-        Err(_) => {
-            tracing::error!("a handler panicked");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+impl Guard {
+    /// Reads a review and has it answered. Whatever happens to it frees its room and becomes an
+    /// answer.
+    async fn answer<B, F>(
+        &self,
+        (place, length_bytes): (&Place, Option<usize>),
+        body: B,
+        review: impl FnOnce(Bytes) -> F,
+    ) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+        F: Future<Output = Response>,
+    {
+        let answer = self.with_room((place, length_bytes), body, review);
+        let answer = timeout(REQUEST_DEADLINE, answer);
+        let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => StatusCode::REQUEST_TIMEOUT.into_response(),
+            // The panic hook has printed what and where; the pod itself is not repeated.
+            Err(_) => {
+                tracing::error!("a handler panicked");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        };
+        // While the program ends, each answer asks for a new connection, which goes to another
+        // replica: API servers keep theirs open for as long as they may.
+        if self.readiness.is_ending() {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-    };
-    // While the program ends, each answer asks for a new connection, which goes to another replica:
-    // API servers keep theirs open for as long as they may.
-    if guard.readiness.is_ending() {
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        response
     }
-    response
-}
 
-/// Reads a review and has it answered, within the room there is.
-async fn with_room(load: &Load, request: Request, next: Next) -> Response {
-    let length = request.headers().get(CONTENT_LENGTH);
-    let length_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    let (head, body) = request.into_parts();
-    let (room, body) = if Load::is_ordinary(length_bytes) {
-        let body = whole(body, length_bytes, ORDINARY_BYTES_MAX).await;
-        (load.enter(length_bytes).await, body)
-    } else if length_bytes.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
-    } else {
-        let room = load.enter(length_bytes).await;
-        (room, whole(body, length_bytes, BODY_BYTES_MAX).await)
-    };
-    match (room, body) {
-        (Ok(_room), Ok(body)) => next.run(Request::from_parts(head, body.into())).await,
-        (Ok(_), Err(status)) => status.into_response(),
-        (Err(full), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),
+    async fn with_room<B, F>(
+        &self,
+        (place, length_bytes): (&Place, Option<usize>),
+        body: B,
+        review: impl FnOnce(Bytes) -> F,
+    ) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+        F: Future<Output = Response>,
+    {
+        let (room, body) = if Load::is_ordinary(length_bytes) {
+            let at_first_bytes = length_bytes.unwrap_or_default().min(AT_FIRST_BYTES);
+            let body = whole(body, at_first_bytes, ORDINARY_BYTES_MAX).await;
+            (self.load.enter(length_bytes).await, body)
+        } else if length_bytes.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        } else {
+            let room = self.load.enter(length_bytes).await;
+            let body = whole(body, length_bytes.unwrap_or_default(), BODY_BYTES_MAX);
+            (room, body.await)
+        };
+        match (room, body) {
+            (Ok(_room), Ok(body)) => {
+                // Until here a client may have sent slowly, or wait: it has no right to its place.
+                // So no more are in use than there is room for.
+                let _in_use = place.in_use();
+                review(body).await
+            }
+            (Ok(_), Err(status)) => status.into_response(),
+            (Err(full), _) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response()
+            }
+        }
     }
 }
 
 /// The body in one piece. What has come goes into its place at once, so that even a large body is in
 /// memory once.
 async fn whole(
-    body: Body,
-    length_bytes: Option<usize>,
+    mut body: impl HttpBody<Data = Bytes> + Unpin,
+    at_first_bytes: usize,
     bytes_max: usize,
 ) -> Result<Bytes, StatusCode> {
-    let mut whole = Vec::with_capacity(length_bytes.unwrap_or_default().min(bytes_max));
-    let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let mut whole = Vec::with_capacity(at_first_bytes);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let piece = frame.data_ref().map_or(&[][..], |piece| piece);
         if whole.len() + piece.len() > bytes_max {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        whole.extend_from_slice(&piece);
+        whole.extend_from_slice(piece);
     }
     Ok(whole.into())
 }

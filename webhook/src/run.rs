@@ -107,10 +107,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         policies,
         metrics: metrics.clone(),
     };
-    let router = routes::admission(app, Load::new(args.reviews_max), readiness.clone());
+    let admission = routes::Admission::new(app, Load::new(args.reviews_max), readiness.clone());
     let (end, ends) = oneshot::channel();
     let ends = async { ends.await.unwrap_or_default() };
-    let mut server = tokio::spawn(serve::tls(listener, resolver, router, ends));
+    let mut server = tokio::spawn(serve::tls(listener, resolver, admission, ends));
     let admin_router = routes::admin(readiness.clone(), metrics);
     let mut admin = tokio::spawn(serve::plain(admin_listener, admin_router));
     tracing::info!(%listening, admin = %args.admin_listen, "listening");

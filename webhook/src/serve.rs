@@ -3,15 +3,19 @@
 mod threads;
 
 use crate::certificate::resolver::Resolver;
-use crate::connections::{Bounded, CONNECTIONS_MAX, Place};
+use crate::connections::{ADMIN_CONNECTIONS_MAX, Bounded, Place, connections_max};
+use crate::routes::Admission;
 use axum::Router;
 use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,6 +57,9 @@ pub enum ServeError {
     /// The kernel gives no threads.
     #[error("cannot start the threads that answer: {0}")]
     Threads(#[source] io::Error),
+    /// One of the threads is no more.
+    #[error("a thread that answers has ended")]
+    ThreadEnded,
     /// The server ended by itself.
     #[error("the server on {address} ended: {source}")]
     Ended {
@@ -89,20 +96,20 @@ fn in_use(error: &io::Error) -> bool {
     )
 }
 
-/// Serves `router` over TLS, in threads of its own, until `end` says otherwise, and for how long
+/// Serves `admission` over TLS, in threads of its own, until `end` says otherwise, and for how long
 /// requests that have begun may go on.
 ///
 /// # Errors
-/// If TLS or the threads cannot be set up, or the listener breaks.
+/// If TLS or the threads cannot be set up, or the listener or a thread breaks.
 pub async fn tls(
     listener: std::net::TcpListener,
     resolver: Arc<Resolver>,
-    router: Router,
+    admission: impl Answers,
     end: impl Future<Output = Duration>,
 ) -> Result<(), ServeError> {
     let tls = TlsAcceptor::from(Arc::new(server_config(resolver)?));
     let threads = Threads::start().map_err(ServeError::Threads)?;
-    let server = Server::new(router, Some(tls));
+    let server = Server::new(admission, Some(tls), connections_max());
     server.serve(listener, &threads, end).await
 }
 
@@ -111,26 +118,49 @@ pub async fn tls(
 /// # Errors
 /// If the listener breaks.
 pub async fn plain(listener: std::net::TcpListener, router: Router) -> Result<(), ServeError> {
-    let server = Server::new(router, None);
+    let server = Server::new(router, None, ADMIN_CONNECTIONS_MAX);
     server
         .serve(listener, &Threads::none(), std::future::pending())
         .await
 }
 
+/// Who answers requests.
+pub trait Answers: Clone + Send + 'static {
+    /// Answers one request, and says when its connection is in use.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        place: &Place,
+    ) -> impl Future<Output = Response> + Send;
+}
+
+impl Answers for Admission {
+    async fn answer(&self, request: Request<Incoming>, place: &Place) -> Response {
+        Self::answer(self, request, place).await
+    }
+}
+
+impl Answers for Router {
+    async fn answer(&self, request: Request<Incoming>, _: &Place) -> Response {
+        let Ok(response) = self.clone().call(request).await;
+        response
+    }
+}
+
 /// What the connections of a server have in common.
 #[derive(Clone)]
-struct Server {
-    router: Router,
+struct Server<A> {
+    answers: A,
     tls: Option<TlsAcceptor>,
     bounded: Bounded,
 }
 
-impl Server {
-    fn new(router: Router, tls: Option<TlsAcceptor>) -> Self {
+impl<A: Answers> Server<A> {
+    fn new(answers: A, tls: Option<TlsAcceptor>, connections_max: usize) -> Self {
         Self {
-            router,
+            answers,
             tls,
-            bounded: Bounded::new(CONNECTIONS_MAX),
+            bounded: Bounded::new(connections_max),
         }
     }
 
@@ -147,14 +177,20 @@ impl Server {
         let connections = GracefulShutdown::new();
         let mut end = pin!(end);
         let deadline = loop {
-            // Both are cancel-safe.
+            let accept = async {
+                let room = self.bounded.room().await?;
+                let (stream, _) = listener.accept().await?;
+                // A thread has a stream among its own events from its beginning on.
+                Ok::<_, io::Error>((stream.into_std()?, room))
+            };
+            // All are cancel-safe.
             let accepted = tokio::select! {
                 deadline = &mut end => break deadline,
-                accepted = listener.accept() => accepted,
+                () = threads.ended() => return Err(ServeError::ThreadEnded),
+                accepted = accept => accepted,
             };
-            // A thread has a stream among its own events from its beginning on.
-            let stream = match accepted.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => stream,
+            let (stream, room) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::debug!(%error, "no connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -167,6 +203,7 @@ impl Server {
                 if let Err(error) = server.connection(stream, watcher).await {
                     tracing::debug!(%error, "a connection ended");
                 }
+                drop(room);
             });
         };
         // Nobody waits for a connection that is not served any more.
@@ -177,12 +214,20 @@ impl Server {
     }
 
     async fn connection(self, stream: std::net::TcpStream, watcher: Watcher) -> io::Result<()> {
-        let (stream, place) = self.bounded.seat(TcpStream::from_std(stream)?)?;
-        let Some(tls) = self.tls else {
-            return converse(stream, place, self.router, watcher).await;
+        let Self {
+            answers,
+            tls,
+            bounded,
+        } = self;
+        let conversation = |stream, place| async move {
+            let Some(tls) = tls else {
+                return converse(stream, place, answers, watcher).await;
+            };
+            let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
+            converse(stream, place, answers, watcher).await
         };
-        let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
-        converse(stream, place, self.router, watcher).await
+        let stream = TcpStream::from_std(stream)?;
+        bounded.seat(stream, conversation).await
     }
 }
 
@@ -190,17 +235,12 @@ impl Server {
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     place: Arc<Place>,
-    router: Router,
+    answers: impl Answers,
     watcher: Watcher,
 ) -> io::Result<()> {
-    let service = service_fn(move |request: Request<_>| {
-        let in_use = place.clone().in_use();
-        let answer = router.clone().call(request);
-        async move {
-            let answer = answer.await;
-            drop(in_use);
-            answer
-        }
+    let service = service_fn(move |request| {
+        let (place, answers) = (place.clone(), answers.clone());
+        async move { Ok::<_, Infallible>(answers.answer(request, &place).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -5,7 +5,6 @@ use crate::handlers::{App, respond};
 use crate::policy::known::Known;
 use crate::policy::rivals::rivals;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use common::contract::POLICY_PATH;
@@ -28,11 +27,7 @@ const SERVICES_PAGE: u32 = 20;
 const SERVICES_PAGES_MAX: usize = 10;
 
 /// Answers a review of a workload, for one policy.
-pub async fn judge_workload(
-    State(app): State<App>,
-    Path(policy): Path<String>,
-    body: Bytes,
-) -> Response {
+pub(crate) async fn judge_workload(app: &App, policy: String, body: Bytes) -> Response {
     let began = Instant::now();
     let _in_flight = app.metrics.begin(POLICY_PATH, body.len());
     let review = match Review::parse(&body, Resource::Workload) {

@@ -1,6 +1,7 @@
 //! The two servers, without a network: what comes in as a request, and what goes out.
 
 use super::*;
+use crate::connections::place;
 use crate::fake_api::{FakeApi, failure};
 use crate::policy::known::Known;
 use crate::provision::{Bounds, ClusterRoles, Provisioner};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 struct Server {
-    router: Router,
+    admission: Admission,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
 }
@@ -49,7 +50,7 @@ fn server(api: &FakeApi) -> Server {
     };
     let readiness = Arc::new(Readiness::default());
     Server {
-        router: admission(app, Load::new(64), readiness.clone()),
+        admission: Admission::new(app, Load::new(64), readiness.clone()),
         readiness,
         metrics,
     }
@@ -58,12 +59,8 @@ fn server(api: &FakeApi) -> Server {
 impl Server {
     async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
         let request = Request::post(path).header(CONTENT_TYPE, "application/json; charset=utf-8");
-        let response = self
-            .router
-            .clone()
-            .oneshot(request.body(body.into()).unwrap())
-            .await
-            .unwrap();
+        let request = request.body(body.into()).unwrap();
+        let response = self.admission.answer(request, &place()).await;
         let status = response.status();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
@@ -223,6 +220,9 @@ async fn what_is_no_review_is_no_answer() {
     let pod = pod_review().to_string();
     assert_eq!(server.post("/route", pod).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(server.post("/other", "{}").await.0, StatusCode::NOT_FOUND);
+    let get = Request::get("/inject").body(Body::empty()).unwrap();
+    let status = server.admission.answer(get, &place()).await.status();
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
@@ -260,7 +260,8 @@ async fn bodies_that_trickle_take_no_room() {
         request.body(Body::from_stream(nothing)).unwrap()
     };
     for _ in 0..200 {
-        tokio::spawn(server.router.clone().oneshot(trickle()));
+        let admission = server.admission.clone();
+        tokio::spawn(async move { admission.answer(trickle(), &place()).await });
     }
     // The runtime polls some dozens of tasks before it comes back here.
     for _ in 0..20 {
@@ -268,24 +269,22 @@ async fn bodies_that_trickle_take_no_room() {
     }
     let review = pod_review().to_string();
     let request = Request::post("/inject").header(CONTENT_LENGTH, review.len());
-    let answer = server
-        .router
-        .clone()
-        .oneshot(request.body(Body::from(review)).unwrap());
-    let answer = tokio::time::timeout(Duration::from_secs(1), answer).await;
-    assert_eq!(answer.unwrap().unwrap().status(), StatusCode::OK);
+    let request = request.body(Body::from(review)).unwrap();
+    let place = place();
+    let answer = server.admission.answer(request, &place);
+    let answer = timeout(Duration::from_secs(1), answer).await;
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_panic_is_an_internal_error_and_frees_its_room() {
-    async fn panics() {
-        panic!("on purpose")
-    }
-    let router = Router::new().route("/", get(panics));
-    let router = guarded(router, Load::new(1), Arc::default());
+    let guard = Guard {
+        load: Load::new(1),
+        readiness: Arc::default(),
+    };
     for _ in 0..3 {
-        let request = Request::get("/").body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
+        let panics = |_| async { panic!("on purpose") };
+        let response = guard.answer((&place(), Some(0)), Body::empty(), panics).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
@@ -297,7 +296,7 @@ async fn an_ending_program_asks_for_other_connections() {
         let request = Request::post("/inject")
             .body(Body::from(pod_review().to_string()))
             .unwrap();
-        let response = server.router.clone().oneshot(request).await.unwrap();
+        let response = server.admission.answer(request, &place()).await;
         assert_eq!(response.status(), StatusCode::OK);
         response.headers().get(CONNECTION).cloned()
     };
