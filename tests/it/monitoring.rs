@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::metrics;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::cluster::Binaries;
 use tests::monitoring::{Query, metrics_read, queries};
 
@@ -24,6 +24,7 @@ const COLUMNS: u64 = 24;
 /// The rules of the chart, with all that brings some.
 fn rules(values: &[&str]) -> Value {
     let all = [
+        "--set=monitoring.serviceMonitor=true",
         "--set=monitoring.podMonitor=true",
         "--set=monitoring.prometheusRule=true",
         "--set=serviceMode.enabled=true",
@@ -172,8 +173,44 @@ fn alerts_of_what_is_not_scraped_are_left_out() {
     let sidecars = without("--set=monitoring.podMonitor=false");
     assert!(sidecars.contains("ActivePassiveWebhookAbsent"));
     assert!(!sidecars.contains("active_passive_role"), "{sidecars}");
+    let webhook = without("--set=monitoring.serviceMonitor=false");
+    assert!(webhook.contains("ActivePassiveNobodyActive"));
+    assert!(!webhook.contains("ActivePassiveWebhookAbsent"), "{webhook}");
     let service_mode = without("--set=serviceMode.enabled=false");
     assert!(!service_mode.contains("service_mode"), "{service_mode}");
+}
+
+/// Whoever may make annotated pods decides what is scraped at their ports.
+#[test]
+fn what_tells_of_the_webhook_comes_from_its_namespace_alone() {
+    let ours = "{namespace=\"active-passive-system\"";
+    for rule in each_rule(&rules(&[])) {
+        let expr = rule["expr"].as_str().expect("an expression");
+        for name in metrics_read(expr) {
+            let program = name.strip_prefix("active_passive_").unwrap_or_default();
+            if program.starts_with("webhook_") || program.starts_with("service_mode_") {
+                let held = expr.matches(&format!("{name}{ours}")).count();
+                assert_eq!(expr.matches(&name).count(), held, "{expr}");
+            }
+        }
+    }
+    let monitors = rendered(
+        &helm(),
+        &[
+            "--set=monitoring.podMonitor=true",
+            "--show-only=templates/monitors.yaml",
+        ],
+    );
+    let monitor: Value = serde_saphyr::from_str(&monitors).expect("one monitor");
+    assert_eq!(monitor["spec"]["sampleLimit"], 500);
+    let drops = &monitor["spec"]["podMetricsEndpoints"][0]["metricRelabelings"][0];
+    assert_eq!(
+        (&drops["action"], &drops["regex"]),
+        (
+            &json!("drop"),
+            &json!("active_passive_(webhook|service_mode)_.*")
+        )
+    );
 }
 
 #[test]
