@@ -180,12 +180,13 @@ pub struct Args {
     )]
     pub policy_status_period: Duration,
 
-    /// Reviews that are worked on at once, besides large ones.
+    /// Reviews that are worked on at once, besides large ones: fewer than there may be connections, so
+    /// that not all of these are in use.
     #[arg(
         long,
         env = "ACTIVE_PASSIVE_REVIEWS_MAX",
         default_value_t = 64,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
+        value_parser = clap::value_parser!(u32).range(1..=512)
     )]
     pub reviews_max: u32,
 

@@ -4,10 +4,12 @@
 //! source with the most connections that has waited longest. So thousands of idle connections cost
 //! an API server nothing: it has few, and uses them.
 
+mod open_files;
 mod places;
 
 use bytes::{Buf, BytesMut};
-pub use places::Place;
+pub use open_files::connections_max;
+pub use places::{InUse, Place};
 use places::Places;
 use std::future::Future;
 use std::io;
@@ -16,11 +18,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::io::poll_read_buf;
 
 /// Connections at once. An API server keeps a handful.
-pub const CONNECTIONS_MAX: usize = 1024;
+const CONNECTIONS_MAX: usize = 1024;
+/// Connections of the server that probes and figures come from.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Connections that were accepted and have no place yet, or none any more.
+const BETWEEN_MAX: usize = 32;
 
 /// What is read from the kernel at once, bytes. TLS would ask it for 4 KiB each time, and for the
 /// rest of a record: six calls for a review of 22 KB.
@@ -30,6 +36,7 @@ const READ_BYTES: usize = 32 * 1024;
 #[derive(Debug, Clone)]
 pub struct Bounded {
     places: Arc<Places>,
+    open: Arc<Semaphore>,
 }
 
 impl Bounded {
@@ -37,14 +44,31 @@ impl Bounded {
     pub fn new(connections_max: usize) -> Self {
         Self {
             places: Arc::new(Places::new(connections_max)),
+            open: Arc::new(Semaphore::new(connections_max + BETWEEN_MAX)),
         }
     }
 
-    /// Gives a connection a place.
+    /// Waits until one more connection may be accepted; the permit is kept until it is closed.
     ///
     /// # Errors
-    /// If there is none, or the connection has ended.
-    pub fn seat(&self, stream: TcpStream) -> io::Result<(Seated, Arc<Place>)> {
+    /// Never.
+    pub async fn room(&self) -> io::Result<OwnedSemaphorePermit> {
+        let room = self.open.clone().acquire_owned().await;
+        room.map_err(io::Error::other)
+    }
+
+    /// Lets a connection converse for as long as it has a place.
+    ///
+    /// # Errors
+    /// If there is none, it is given away, or the conversation fails.
+    pub async fn seat<F>(
+        &self,
+        stream: TcpStream,
+        converse: impl FnOnce(Seated, Arc<Place>) -> F,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = io::Result<()>>,
+    {
         // Answers are small and single: nothing is gained by waiting for more.
         stream.set_nodelay(true)?;
         let (place, given_away) = self
@@ -55,35 +79,27 @@ impl Bounded {
         let seated = Seated {
             stream,
             read: BytesMut::new(),
-            given_away: Some(given_away),
-            _place: place.clone(),
         };
-        Ok((seated, place))
+        // Whatever the conversation waits for: a place that is given away is left at once.
+        tokio::select! {
+            biased;
+            _ = given_away => Err(io::ErrorKind::ConnectionAborted.into()),
+            ended = converse(seated, place.clone()) => ended,
+        }
     }
 }
 
-/// A connection that ends when its place is given away.
+/// A connection that has a place.
 #[derive(Debug)]
 pub struct Seated {
     stream: TcpStream,
     /// What was read and nobody has taken yet. While a connection is idle it holds no memory.
     read: BytesMut,
-    given_away: Option<oneshot::Receiver<()>>,
-    _place: Arc<Place>,
 }
 
 impl Seated {
-    /// The stream, unless its place has been given away.
-    fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
-        let over = match &mut self.given_away {
-            Some(given_away) => Pin::new(given_away).poll(cx).is_ready(),
-            None => true,
-        };
-        if over {
-            self.given_away = None;
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        Ok(Pin::new(&mut self.stream))
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(&mut self.stream)
     }
 }
 
@@ -95,7 +111,7 @@ impl AsyncRead for Seated {
     ) -> Poll<io::Result<()>> {
         if self.read.is_empty() {
             let mut read = BytesMut::with_capacity(READ_BYTES);
-            ready!(poll_read_buf(self.stream(cx)?, cx, &mut read))?;
+            ready!(poll_read_buf(self.stream(), cx, &mut read))?;
             self.read = read;
         }
         let taken = buffer.remaining().min(self.read.len());
@@ -114,7 +130,7 @@ impl AsyncWrite for Seated {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream(cx)?.poll_write(cx, bytes)
+        self.stream().poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -122,7 +138,7 @@ impl AsyncWrite for Seated {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream(cx)?.poll_write_vectored(cx, slices)
+        self.stream().poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -130,12 +146,19 @@ impl AsyncWrite for Seated {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream(cx)?.poll_flush(cx)
+        self.stream().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream().poll_shutdown(cx)
     }
+}
+
+/// A place of its own.
+#[cfg(test)]
+pub(crate) fn place() -> Arc<Place> {
+    let (place, _) = Places::new(1).take([127, 0, 0, 1].into()).unwrap();
+    Arc::new(place)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub struct Place {
 /// A request that is worked on, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct InUse(Arc<Place>);
+pub struct InUse<'a>(&'a Place);
 
 impl Places {
     /// So many places.
@@ -99,7 +99,7 @@ impl State {
 
 impl Place {
     /// Notes that a request is worked on.
-    pub fn in_use(self: Arc<Self>) -> InUse {
+    pub fn in_use(&self) -> InUse<'_> {
         self.note(1);
         InUse(self)
     }
@@ -121,7 +121,7 @@ impl Drop for Place {
     }
 }
 
-impl Drop for InUse {
+impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.0.note(-1);
     }
@@ -159,7 +159,7 @@ mod tests {
     fn what_is_in_use_stays() {
         let places = Places::new(1);
         let (place, mut gone) = places.take(API_SERVER).unwrap();
-        let in_use = Arc::new(place).in_use();
+        let in_use = place.in_use();
         assert!(places.take(HOSTILE).is_none());
         assert!(gone.try_recv().is_err());
         drop(in_use);

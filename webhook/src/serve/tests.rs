@@ -154,6 +154,18 @@ async fn the_handshake_with_ourselves_proves_that_all_of_it_works() {
     drop(tell);
 }
 
+#[tokio::test]
+async fn the_server_ends_with_any_of_its_threads() {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut threads = Threads::start().unwrap();
+    threads.end_one();
+    let server = Server::new(Router::new(), None, 1);
+    let ended = server.serve(listener, &threads, std::future::pending());
+    let ended = timeout(Duration::from_secs(10), ended).await;
+    let error = ended.expect("it goes on").unwrap_err();
+    assert_eq!(error.to_string(), "a thread that answers has ended");
+}
+
 #[test]
 fn a_port_in_use_is_said() {
     let taken = listen("127.0.0.1:0".parse().unwrap()).unwrap();

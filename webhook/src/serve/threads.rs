@@ -10,19 +10,31 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, available_parallelism};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// Most threads. One answers some ten thousand reviews a second.
 const THREADS_MAX: usize = 4;
 
 /// The threads. They end when this is dropped, with the connections that they have.
-pub(super) struct Threads(Vec<Thread>);
+pub(super) struct Threads {
+    threads: Vec<Thread>,
+    ended: Arc<Notify>,
+}
+
+/// Tells that a thread ends, also if it panics.
+struct Ends(Arc<Notify>);
 
 struct Thread {
     runtime: Handle,
     /// One more reference for each of its connections.
     connections: Arc<()>,
     _lives: oneshot::Sender<Infallible>,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 impl Threads {
@@ -32,19 +44,35 @@ impl Threads {
     /// If the kernel gives none.
     pub(super) fn start() -> io::Result<Self> {
         let count = available_parallelism().map_or(1, usize::from);
-        let threads = (0..count.min(THREADS_MAX)).map(|_| Thread::start());
-        threads.collect::<io::Result<_>>().map(Self)
+        let ended = Arc::default();
+        let threads = (0..count.min(THREADS_MAX)).map(|_| Thread::start(Ends(Arc::clone(&ended))));
+        let threads = threads.collect::<io::Result<_>>()?;
+        Ok(Self { threads, ended })
     }
 
     /// None but the one that asks.
     pub(super) fn none() -> Self {
-        Self(Vec::new())
+        Self {
+            threads: Vec::new(),
+            ended: Arc::default(),
+        }
+    }
+
+    /// Waits until one has ended: what it is given is not served any more.
+    pub(super) async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
+    /// Ends one.
+    #[cfg(test)]
+    pub(super) fn end_one(&mut self) {
+        self.threads[0]._lives = oneshot::channel().0;
     }
 
     /// Lets the thread with the fewest connections serve one more.
     pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let least = |thread: &&Thread| Arc::strong_count(&thread.connections);
-        let Some(thread) = self.0.iter().min_by_key(least) else {
+        let Some(thread) = self.threads.iter().min_by_key(least) else {
             tokio::spawn(connection);
             return;
         };
@@ -57,13 +85,14 @@ impl Threads {
 }
 
 impl Thread {
-    fn start() -> io::Result<Self> {
+    fn start(ends: Ends) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
         let (lives, ended) = oneshot::channel();
         Builder::new().name("reviews".to_owned()).spawn(move || {
+            let _ends = ends;
             keep_in_this_thread();
             // It is never sent: this returns when the other end is dropped.
             runtime.block_on(ended).ok();

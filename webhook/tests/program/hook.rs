@@ -35,13 +35,20 @@ pub(crate) const HANGS: Duration = Duration::from_secs(60);
 pub(crate) struct Hook {
     process: Child,
     address: SocketAddr,
+    admin: SocketAddr,
     tls: TlsConnector,
     /// Holds what it says.
     log: PathBuf,
 }
 
-/// Starts it; names tell the files of tests apart.
+/// Starts it, where it has the soft limit of open files that containerd gives; names tell the files
+/// of tests apart.
 pub(crate) async fn start(name: &str) -> Hook {
+    start_limited(name, "1024:").await
+}
+
+/// Starts it with these limits of open files, soft and hard.
+pub(crate) async fn start_limited(name: &str, open_files: &str) -> Hook {
     let api = FakeApi::new();
     let listener = TcpListener::bind((API_SERVER, 0)).await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
@@ -56,8 +63,10 @@ pub(crate) async fn start(name: &str) -> Hook {
         "current-context": "x",
     });
     std::fs::write(&kubeconfig, content.to_string()).unwrap();
-    let address = free_address().await;
-    let process = Command::new(env!("CARGO_BIN_EXE_active-passive-webhook"))
+    let (address, admin) = (free_address().await, free_address().await);
+    let process = Command::new("prlimit")
+        .arg(format!("--nofile={open_files}"))
+        .arg(env!("CARGO_BIN_EXE_active-passive-webhook"))
         .env("KUBECONFIG", &kubeconfig)
         .args([
             "--namespace",
@@ -68,7 +77,7 @@ pub(crate) async fn start(name: &str) -> Hook {
             "debug",
         ])
         .args(["--listen", &address.to_string()])
-        .args(["--admin-listen", &free_address().await.to_string()])
+        .args(["--admin-listen", &admin.to_string()])
         .stdout(File::create(&log).unwrap())
         .spawn()
         .unwrap();
@@ -87,6 +96,7 @@ pub(crate) async fn start(name: &str) -> Hook {
     let hook = Hook {
         process,
         address,
+        admin,
         tls: TlsConnector::from(Arc::new(config)),
         log,
     };
@@ -137,6 +147,19 @@ impl Hook {
     pub(crate) async fn serves(&self) {
         let status = timeout(HONEST, self.status(API_SERVER, REVIEW.as_bytes())).await;
         assert_eq!(status.expect("no answer in time"), "HTTP/1.1 200");
+    }
+
+    /// Whether it says that it is alive.
+    pub(crate) async fn lives(&self) -> bool {
+        let asked = async {
+            let mut stream = TcpStream::connect(self.admin).await?;
+            let request = b"GET /livez HTTP/1.1\r\nHost: hook\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Result::Ok(answer.starts_with("HTTP/1.1 200"))
+        };
+        matches!(timeout(HONEST, asked).await, Ok(Ok(true)))
     }
 
     /// What it has said so far.

@@ -1,6 +1,6 @@
 //! Clients that do harm, and honest ones beside them.
 
-use crate::hook::{API_SERVER, HANGS, HONEST, HOSTILE, REVIEW, answer, ask, start};
+use crate::hook::{API_SERVER, HANGS, HONEST, HOSTILE, REVIEW, answer, ask, start, start_limited};
 use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -73,6 +73,53 @@ async fn a_flood_of_connections_takes_no_place_and_no_memory_from_honest_clients
     assert!(anonymous_kb < ANONYMOUS_KB_MAX, "{anonymous_kb} kB");
     drop((silent, greeted));
     hook.serves().await;
+}
+
+/// More connections than there are places where 1024 files may be open, and than that.
+const FEW: usize = 1_100;
+
+#[tokio::test]
+async fn slow_bodies_keep_no_place_from_honest_clients() {
+    let hook = start_limited("slow", "1024:1024").await;
+    raise_open_files();
+    let mut kept = hook.greet(API_SERVER).await.unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..FEW {
+        // Its place may be given away while it shakes hands.
+        slow.extend(hook.greet(HOSTILE).await.ok());
+    }
+    // All at once, since each is given up after some seconds.
+    for stream in &mut slow {
+        let _sent = ask(stream, b"{", 64 * 1024).await;
+    }
+    // Newcomers who would need a place that nobody gives.
+    for _ in 0..64 {
+        drop(timeout(HONEST, hook.greet(HOSTILE)).await);
+    }
+    hook.serves().await;
+    ask(&mut kept, REVIEW.as_bytes(), REVIEW.len())
+        .await
+        .unwrap();
+    let on_kept = timeout(HONEST, answer(&mut kept))
+        .await
+        .expect("no answer in time");
+    assert!(on_kept.starts_with("HTTP/1.1 200"), "{on_kept}");
+    let anonymous_kb = hook.anonymous_kb();
+    assert!(anonymous_kb < ANONYMOUS_KB_MAX, "{anonymous_kb} kB");
+}
+
+#[tokio::test]
+async fn few_open_files_are_enough_for_honest_clients() {
+    for open_files in ["1024:", "1024:1024"] {
+        let hook = start_limited("files", open_files).await;
+        raise_open_files();
+        let mut idle = Vec::new();
+        for _ in 0..FEW {
+            idle.push(hook.connect(HOSTILE).await.unwrap());
+        }
+        hook.serves().await;
+        assert!(hook.lives().await, "{open_files}: no answer to a probe");
+    }
 }
 
 #[tokio::test]
