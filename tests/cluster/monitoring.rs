@@ -28,7 +28,7 @@ const ASKED_MS: u64 = 30_000;
 /// What Prometheus adds to the labels of a series.
 const ADDED: [&str; 6] = ["__name__", "group", "instance", "job", "namespace", "pod"];
 /// Labels whose values in rules are there in a sound cluster too.
-const SOUND: [&str; 3] = ["kind", "le", "path"];
+const SOUND: [&str; 4] = ["kind", "le", "namespace", "path"];
 /// What Prometheus keeps of a histogram.
 const PARTS: [&str; 3] = ["_bucket", "_count", "_sum"];
 

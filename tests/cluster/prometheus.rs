@@ -234,6 +234,14 @@ impl Access {
             "replacement": format!("/api/v1/namespaces/$1/pods/$2:$3/proxy{path}"),
         }));
         relabel.push(json!({"target_label": ADDRESS, "replacement": self.address}));
+        let left_out = ends["metricRelabelings"].as_array().into_iter().flatten();
+        let left_out: Vec<Value> = left_out
+            .map(|rule| {
+                let (from, regex, action) =
+                    (&rule["sourceLabels"], &rule["regex"], &rule["action"]);
+                json!({"source_labels": from, "regex": regex, "action": action})
+            })
+            .collect();
         Ok(json!({
             "job_name": name,
             "scheme": "https",
@@ -244,6 +252,8 @@ impl Access {
                 "namespaces": {"names": namespaces},
             }],
             "relabel_configs": relabel,
+            "metric_relabel_configs": left_out,
+            "sample_limit": spec["sampleLimit"].as_u64().unwrap_or(0),
         }))
     }
 }

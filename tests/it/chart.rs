@@ -48,6 +48,10 @@ fn values_that_are_not_there_or_wrong_are_refused() {
         ("flowControl.shares=0", "/flowControl/shares"),
         ("imagePullSecrets={mine}", "/imagePullSecrets/0"),
         ("commonLabels.team=7", "/commonLabels/team"),
+        (
+            "commonLabels.app\\.kubernetes\\.io/name=mine",
+            "/commonLabels",
+        ),
     ] {
         let error = template(&helm, &["--set", value]).expect_err(value);
         assert!(error.contains(named), "{value}: {error}");
