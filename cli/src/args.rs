@@ -12,7 +12,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line is wrong
   3  refused: the role cannot move, or the leader did not move it
   4  the role was not seen to have moved within the timeout
-  5  manifests are not injected, or cannot be injected or migrated
+  5  manifests are not injected, or cannot be injected or migrated; pods would be denied
   6  check has found an error; warnings alone are 0
   7  policy plan: changes of workloads that are there would be refused";
 
@@ -35,7 +35,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct Common {
-    /// Namespace; by default that of the context
+    /// Namespace; by default that of the context, without one `default`
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
     /// Context of the kubeconfig file
@@ -78,11 +78,12 @@ pub(crate) enum Command {
     Dashboard(DashboardArgs),
     /// Print manifests with the sidecar, or with the annotation that asks for it
     Inject(InjectArgs),
-    /// Print manifests without what inject has put into them
+    /// Print manifests without what inject has put into them, and without the accounts behind them
     Uninject(UninjectArgs),
     /// Rewrite manifests of other electors with the annotations of this one, and say what changes
     Migrate(MigrateArgs),
-    /// Say what becomes of the pods of manifests, or of a pod that runs, and why
+    /// Say what becomes of the pods of manifests, or of a pod that runs, and why; fails where pods that
+    /// ask would be denied
     Explain(ExplainArgs),
     /// Look at what is installed and what runs, and say what is wrong and what to do
     Check(CheckArgs),
@@ -99,7 +100,7 @@ pub(crate) enum Command {
 pub(crate) enum Mode {
     /// The annotation; the webhook does the rest
     Annotate,
-    /// Everything that the webhook would add, and the account of each group
+    /// Everything that the webhook would add, and the account of each group with its bindings
     Full,
 }
 
@@ -111,7 +112,7 @@ pub(crate) struct InjectArgs {
     /// What is written
     #[arg(long, value_name = "MODE", default_value = "annotate")]
     pub(crate) mode: Mode,
-    /// Print nothing; fail if something is missing
+    /// Print nothing; fail if something is missing, and say what
     #[arg(long)]
     pub(crate) check: bool,
     /// Format of the output

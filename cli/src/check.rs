@@ -62,7 +62,10 @@ pub(crate) async fn run(cluster: &Cluster, args: &CheckArgs) -> Result<Said, Fai
         0 => exit::DONE,
         _ => exit::UNSOUND,
     };
-    Ok(Said { text, code })
+    Ok(Said {
+        code,
+        ..Said::from(text)
+    })
 }
 
 /// Whether somebody looks at it who sees colours and has not asked for none.

@@ -4,7 +4,7 @@ use crate::args::Common;
 use crate::failure::Failure;
 use futures_util::Stream;
 use http::{Method, Request, StatusCode, header};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::WatchEvent;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
@@ -16,6 +16,8 @@ use tokio::time::timeout;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Who has written, for whoever asks later: a pause says whose it is.
 const MANAGER: &str = "kubectl-active-passive";
+/// The namespace where nobody names one.
+const NAMESPACE: &str = "default";
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -64,6 +66,35 @@ pub(crate) async fn connect(common: &Common) -> Result<Cluster, Failure> {
         address: address.unwrap_or_default(),
         request_timeout: common.request_timeout,
     })
+}
+
+/// Where an object goes that names no namespace, without asking a cluster: as the command line says,
+/// or the context. Where neither does, or there is no kubeconfig: `default`.
+pub(crate) fn namespace(common: &Common) -> Result<String, Failure> {
+    if let Some(namespace) = &common.namespace {
+        return Ok(namespace.clone());
+    }
+    let read = match &common.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let chosen = common.kubeconfig.is_some() || common.context.is_some();
+    let config = match read {
+        Ok(config) => config,
+        Err(error) if chosen => return Err(Failure::Kubeconfig(error)),
+        Err(_) => return Ok(NAMESPACE.to_owned()),
+    };
+    let current = common.context.as_ref().or(config.current_context.as_ref());
+    let mut contexts = config.contexts.iter();
+    let context = contexts.find(|it| Some(&it.name) == current);
+    if let (None, Some(name)) = (context, &common.context) {
+        let error = KubeconfigError::LoadContext(name.clone());
+        return Err(Failure::Kubeconfig(error));
+    }
+    let context = context.and_then(|it| it.context.as_ref());
+    let namespace = context.and_then(|it| it.namespace.clone());
+    let namespace = namespace.filter(|it| !it.is_empty());
+    Ok(namespace.unwrap_or_else(|| NAMESPACE.to_owned()))
 }
 
 impl Cluster {

@@ -10,7 +10,7 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const REFUSED: u8 = 3;
 /// It was not seen to have moved within the timeout.
 pub(crate) const LATE: u8 = 4;
-/// Manifests are not injected, or cannot be injected or migrated.
+/// Manifests are not injected, or cannot be injected or migrated; pods would be denied.
 pub(crate) const UNINJECTED: u8 = 5;
 /// A check has found an error.
 pub(crate) const UNSOUND: u8 = 6;

@@ -1,19 +1,23 @@
 //! `inject`, `uninject` and `explain`: what the webhook would do, to manifests, without a cluster.
 
-use crate::args::{Data, ExplainArgs, InjectArgs, Mode, UninjectArgs};
-use crate::connect::Cluster;
+mod explain;
+mod fields;
+mod objects;
+
+use crate::args::{Data, InjectArgs, Mode, UninjectArgs};
 use crate::failure::Failure;
 use crate::manifests::{self, Manifest};
-use crate::output;
+use crate::output::{self, Said};
 use crate::yaml::{Change, Text};
 use ::inject::offline::{self, Injected};
+use ::inject::reason::Reason;
 use ::inject::{Add, Decision, Settings};
 use common::contract;
+use objects::Known;
 use serde_json::{Value, json};
-use std::fmt::Write;
 
-/// Where an object goes that names no namespace.
-pub(crate) const NAMESPACE: &str = "default";
+pub(crate) use explain::{explain, explain_pod};
+
 /// How the sidecar's image is pulled where nobody says.
 pub(crate) const PULL_POLICY: &str = "IfNotPresent";
 
@@ -29,43 +33,81 @@ pub(crate) fn settings(image: Option<&str>, pull_policy: &str) -> Settings {
 }
 
 /// The manifests with the sidecar, or with the annotation that asks for it. With `--check`: nothing,
-/// or what is missing.
-pub(crate) fn inject(namespace: Option<&str>, args: &InjectArgs) -> Result<String, Failure> {
+/// or what is missing. `namespace` is where an object goes that names none.
+pub(crate) fn inject(namespace: &str, args: &InjectArgs) -> Result<Said, Failure> {
     let settings = settings(
         args.sidecar_image.as_deref(),
         &args.sidecar_image_pull_policy,
     );
-    let namespace = namespace.unwrap_or(NAMESPACE);
     let mut texts = Vec::new();
     let mut wrong = Vec::new();
-    for manifest in manifests::read(&args.files)? {
-        let text = parsed(&manifest)?;
-        let mut accounts = Vec::new();
+    let mut aside = String::new();
+    let manifests = manifests::read(&args.files)?;
+    let mut known = known(&manifests)?;
+    for manifest in &manifests {
+        let text = parsed(manifest)?;
+        let mut more = Vec::new();
         for index in 0..text.len() {
-            let object = value(&manifest, &text, index)?;
+            let object = value(manifest, &text, index)?;
             for injected in offline::inject(&object, namespace, &settings) {
-                let changes = changes(&injected, args.mode);
-                if let Some(problem) = problem(&injected, args, &changes) {
+                if let Some(opted_out) = opted_out(&object, &injected) {
+                    aside.push_str(&opted_out);
+                    continue;
+                }
+                if let Some(problem) = problem(&object, &injected, args) {
                     wrong.push(format!("{}: {problem}", manifest.source));
                     continue;
                 }
                 if args.mode == Mode::Full {
-                    accounts.extend(objects(&injected, namespace));
+                    more.extend(known.missing(&injected, namespace));
                 }
-                let changes: Vec<Change<'_>> = changes.iter().map(|add| Change::Add(add)).collect();
-                change(&manifest, &text, index, &changes)?;
+                let changes = changes(&injected, args.mode).into_iter().map(Change::Add);
+                change(manifest, &text, index, &changes.collect::<Vec<_>>())?;
             }
         }
-        texts.push(written(&manifest, &text, &accounts, args.output)?);
+        texts.push(written(manifest, &text, &more, args.output)?);
     }
     if !wrong.is_empty() {
         return Err(Failure::NotInjected(wrong.join("\n")));
     }
-    Ok(if args.check {
+    let text = if args.check {
         String::new()
     } else {
         joined(&texts)
+    };
+    Ok(Said {
+        aside,
+        ..Said::from(text)
     })
+}
+
+fn known(manifests: &[Manifest]) -> Result<Known, Failure> {
+    let mut known = Known::default();
+    for manifest in manifests {
+        let text = parsed(manifest)?;
+        for index in 0..text.len() {
+            known.note(&value(manifest, &text, index)?);
+        }
+    }
+    Ok(known)
+}
+
+fn title(injected: &Injected) -> String {
+    format!("{}/{}", injected.template.kind, injected.template.name)
+}
+
+/// What is said of a template whose author wants no sidecar; none where it is not so.
+fn opted_out(object: &Value, injected: &Injected) -> Option<String> {
+    if injected.decision != Decision::Skip(Reason::NotAsked) {
+        return None;
+    }
+    let key = contract::INJECT;
+    let template = object.pointer(&injected.template.at)?;
+    let says = &template["metadata"]["annotations"][key];
+    Some(format!(
+        "{}: left alone, it says {key}: {says}\n",
+        title(injected)
+    ))
 }
 
 /// What a mode changes.
@@ -78,31 +120,27 @@ fn changes(injected: &Injected, mode: Mode) -> Vec<&Add> {
 }
 
 /// Why a template stays as it is, or with `--check`, what it lacks.
-fn problem(injected: &Injected, args: &InjectArgs, changes: &[&Add]) -> Option<String> {
-    let what = format!("{}/{}", injected.template.kind, injected.template.name);
+fn problem(object: &Value, injected: &Injected, args: &InjectArgs) -> Option<String> {
+    let what = title(injected);
     match &injected.decision {
         Decision::Deny { reasons, .. } => Some(format!("{what}: {reasons}")),
         Decision::Skip(reason) => Some(format!("{what}: {reason}")),
-        Decision::Patch(_) if args.check && !changes.is_empty() => {
-            Some(format!("{what}: {} changes are missing", changes.len()))
+        Decision::Patch(_) if args.check => {
+            let asks = fields::unasked(object, injected);
+            let added = match args.mode {
+                Mode::Annotate => Vec::new(),
+                Mode::Full => fields::added(injected),
+            };
+            let added = added.into_iter().map(|field| format!("{field} is missing"));
+            let lacks: Vec<String> = asks.into_iter().chain(added).collect();
+            let lines = lacks.iter().map(|it| format!("{what}: {it}"));
+            (!lacks.is_empty()).then(|| lines.collect::<Vec<_>>().join("\n"))
         }
         Decision::Patch(_) => None,
     }
 }
 
-/// The account of a group and its binding, as the webhook makes them.
-fn objects(injected: &Injected, namespace: &str) -> Vec<Value> {
-    let Decision::Patch(injection) = &injected.decision else {
-        return Vec::new();
-    };
-    let namespace = match injected.template.namespace.as_str() {
-        "" => namespace,
-        named => named,
-    };
-    ::inject::objects::of_group(namespace, &injection.group, &injection.account)
-}
-
-/// The manifests without what an injection has put into them.
+/// The manifests without what an injection has put into them, and behind them.
 pub(crate) fn uninject(args: &UninjectArgs) -> Result<String, Failure> {
     let mut texts = Vec::new();
     for manifest in manifests::read(&args.files)? {
@@ -113,95 +151,12 @@ pub(crate) fn uninject(args: &UninjectArgs) -> Result<String, Failure> {
             let changes: Vec<Change<'_>> = removals.iter().map(|at| Change::Remove(at)).collect();
             change(&manifest, &text, index, &changes)?;
         }
-        texts.push(written(&manifest, &text, &[], args.output)?);
+        texts.push(match args.output {
+            Data::Yaml => objects::without(&text.to_string()),
+            Data::Json => written(&manifest, &text, &[], Data::Json)?,
+        });
     }
     Ok(joined(&texts))
-}
-
-/// What would become of each template, and why, in words.
-pub(crate) fn explain(namespace: Option<&str>, args: &ExplainArgs) -> Result<String, Failure> {
-    let settings = settings(None, PULL_POLICY);
-    let mut told = String::new();
-    for manifest in manifests::read(&args.files)? {
-        let text = parsed(&manifest)?;
-        for index in 0..text.len() {
-            let object = value(&manifest, &text, index)?;
-            let namespace = namespace.unwrap_or(NAMESPACE);
-            for injected in offline::inject(&object, namespace, &settings) {
-                tell(&mut told, &injected).map_err(|error| Failure::Output(error.to_string()))?;
-            }
-        }
-    }
-    Ok(told)
-}
-
-/// The same for a pod that runs: what it has, and what it would get if it were made now.
-pub(crate) async fn explain_pod(cluster: &Cluster, name: &str) -> Result<String, Failure> {
-    let path = format!("/api/v1/namespaces/{}/pods/{name}", cluster.namespace);
-    let pod: Value = cluster.get(&format!("read pod {name}"), &path).await?;
-    let (pod, settings) = as_created(pod);
-    let mut told = String::new();
-    for injected in offline::inject(&pod, &cluster.namespace, &settings) {
-        tell(&mut told, &injected).map_err(|error| Failure::Output(error.to_string()))?;
-    }
-    Ok(told)
-}
-
-/// A pod without what sidecars have written since it was made, and settings with its own image.
-fn as_created(mut pod: Value) -> (Value, Settings) {
-    let annotations = &pod["metadata"]["annotations"];
-    let role_label = annotations[contract::ROLE_LABEL]
-        .as_str()
-        .map(str::to_owned);
-    let role_label = role_label.unwrap_or_else(|| contract::ROLE.to_owned());
-    if let Some(labels) = pod["metadata"]["labels"].as_object_mut() {
-        labels.retain(|key, _| *key != role_label && key != contract::POD);
-    }
-    if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
-        annotations.remove(contract::TERM);
-    }
-    let containers = pod["spec"]["initContainers"].as_array();
-    let sidecar = containers
-        .into_iter()
-        .flatten()
-        .find(|container| container["name"] == contract::CONTAINER);
-    let text = |key: &str| sidecar.and_then(|sidecar| sidecar[key].as_str());
-    let pull_policy = text("imagePullPolicy").unwrap_or(PULL_POLICY);
-    let settings = settings(text("image"), pull_policy);
-    (pod, settings)
-}
-
-fn tell(told: &mut String, injected: &Injected) -> std::fmt::Result {
-    let template = &injected.template;
-    writeln!(told, "{}/{}", template.kind, template.name)?;
-    if !injected.annotate.is_empty() {
-        writeln!(told, "  does not ask for the sidecar; if it did:")?;
-    }
-    match &injected.decision {
-        Decision::Patch(injection) => {
-            writeln!(told, "  group {}", injection.group)?;
-            writeln!(told, "  account {}", injection.account.name)?;
-            for warning in &injection.warnings {
-                writeln!(told, "  warning: {warning}")?;
-            }
-            for add in &injected.patch {
-                writeln!(told, "  adds {}", add.path)?;
-            }
-            if injected.patch.is_empty() {
-                writeln!(told, "  has everything already")?;
-            }
-        }
-        Decision::Deny { reasons, warnings } => {
-            for reason in &reasons.0 {
-                writeln!(told, "  denied ({}): {reason}", reason.code())?;
-            }
-            for warning in warnings {
-                writeln!(told, "  warning: {warning}")?;
-            }
-        }
-        Decision::Skip(reason) => writeln!(told, "  left alone ({}): {reason}", reason.code())?,
-    }
-    Ok(())
 }
 
 fn parsed(manifest: &Manifest) -> Result<Text, Failure> {

@@ -77,6 +77,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(said) => {
             // `| head` ends the pipe: no reason to complain.
             std::io::stdout().write_all(said.text.as_bytes()).ok();
+            let aside = visible::text(&said.aside);
+            std::io::stderr().write_all(aside.as_bytes()).ok();
             ExitCode::from(said.code)
         }
         Err(failure) => {
@@ -88,16 +90,19 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(args: &Args) -> Result<Said, Failure> {
-    let namespace = args.common.namespace.as_deref();
-    let text = match &args.command {
-        Command::Inject(args) => inject::inject(namespace, args),
-        Command::Uninject(args) => inject::uninject(args),
-        Command::Migrate(args) => migrate::run(namespace, args),
-        Command::Explain(args) if args.pod.is_none() => inject::explain(namespace, args),
-        Command::Completion(args) => Ok(completion::run(args)),
-        command => return ask(args, command),
-    };
-    text.map(Said::from)
+    let namespace = || connect::namespace(&args.common);
+    match &args.command {
+        Command::Inject(args) => inject::inject(&namespace()?, args),
+        Command::Uninject(args) => inject::uninject(args).map(Said::from),
+        Command::Migrate(args) => migrate::run(&namespace()?, args).map(Said::from),
+        Command::Explain(args) if args.pod.is_none() => {
+            let said = inject::explain(&namespace()?, args)?;
+            let text = visible::text(&said.text);
+            Ok(Said { text, ..said })
+        }
+        Command::Completion(args) => Ok(Said::from(completion::run(args))),
+        command => ask(args, command),
+    }
 }
 
 /// Waits for what asks a cluster.

@@ -22,7 +22,7 @@ mod workload;
 
 use crate::args::MigrateArgs;
 use crate::failure::Failure;
-use crate::inject::{NAMESPACE, PULL_POLICY, settings as injector_settings};
+use crate::inject::{PULL_POLICY, settings as injector_settings};
 use ::inject::Decision;
 use ::inject::offline::{self, Injected};
 use files::File;
@@ -34,8 +34,7 @@ use std::fmt::Write;
 const CONTEXT_LINES: usize = 3;
 
 /// Rewrites manifests. Without `--write` they are shown as they would become.
-pub(crate) fn run(namespace: Option<&str>, args: &MigrateArgs) -> Result<String, Failure> {
-    let namespace = namespace.unwrap_or(NAMESPACE);
+pub(crate) fn run(namespace: &str, args: &MigrateArgs) -> Result<String, Failure> {
     let mut files = files::read(&args.files)?;
     if args.write && files.iter().any(|file| file.path.is_none()) {
         let why = "it cannot be written in place; name files, or leave --write out";

@@ -9,13 +9,16 @@ use serde::Serialize;
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) text: String,
+    /// What is said beside it, to whoever looks on: standard error.
+    pub(crate) aside: String,
     pub(crate) code: u8,
 }
 
 impl From<String> for Said {
     fn from(text: String) -> Self {
         let code = exit::DONE;
-        Self { text, code }
+        let aside = String::new();
+        Self { text, aside, code }
     }
 }
 

@@ -43,8 +43,10 @@ fn said(plan: &Plan, args: &PlanArgs) -> Result<Said, Failure> {
         0 => exit::DONE,
         _ => exit::REFUSING,
     };
-    let text = visible::text(&text);
-    Ok(Said { text, code })
+    Ok(Said {
+        code,
+        ..Said::from(visible::text(&text))
+    })
 }
 
 /// The policies of files.

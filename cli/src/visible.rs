@@ -1,5 +1,5 @@
-//! Text from a cluster, made safe to print: whoever may write an object may write into its annotations
-//! what a terminal obeys, and what turns the order of letters around.
+//! Text from a cluster, made safe to print: whoever may write an object may write into it what a
+//! terminal obeys, and what turns the order of letters around.
 
 /// Stands for a character that is not shown.
 const HIDDEN: char = char::REPLACEMENT_CHARACTER;

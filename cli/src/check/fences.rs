@@ -1,13 +1,11 @@
 //! The chart's admission policies: there, bound, and in force.
 
 use crate::check::facts::{Policies, Policy, Read};
-use crate::check::finding::{Finding, page};
+use crate::check::finding::{AGAIN, Finding, page};
 use crate::check::installation::{entries, path};
 use crate::check::names;
 use common::contract;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-
-const AGAIN: &str = "install the chart again: `helm upgrade --install active-passive ...`";
 
 /// What became of one policy.
 #[derive(Debug, PartialEq, Eq)]

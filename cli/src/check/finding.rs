@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+/// What brings back what the chart has installed.
+pub(crate) const AGAIN: &str = "install the chart again, with the values that it has: `helm upgrade \
+     active-passive CHART -n NAMESPACE --reset-then-reuse-values`";
+
 /// How bad it is. Errors make the command fail, warnings do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

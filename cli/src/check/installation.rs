@@ -2,7 +2,7 @@
 //! comes back with the sidecar.
 
 use crate::check::facts::{Installation, Read, Trial};
-use crate::check::finding::{Finding, page};
+use crate::check::finding::{AGAIN, Finding, page};
 use crate::check::{certificate, fences, names};
 use common::contract;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
@@ -72,7 +72,6 @@ fn nothing(facts: &Installation) -> Finding {
 
 fn configuration(facts: &Installation) -> Finding {
     let check = "Configuration";
-    let again = "install the chart again: `helm upgrade --install active-passive ...`";
     match &facts.configuration {
         Read::Unseen(why) => Finding::unseen(check, why),
         Read::Absent => Finding::error(
@@ -82,7 +81,7 @@ fn configuration(facts: &Installation) -> Finding {
                 names::CONFIGURATION
             ),
         )
-        .cure(again)
+        .cure(AGAIN)
         .docs(page::INSTALL),
         Read::Seen(configuration) => {
             let injects = |entry: &MutatingWebhook| path(entry) == Some(contract::INJECT_PATH);
@@ -94,7 +93,7 @@ fn configuration(facts: &Installation) -> Finding {
                  start without sidecar",
                 names::CONFIGURATION
             );
-            Finding::error(check, text).cure(again).docs(page::INSTALL)
+            Finding::error(check, text).cure(AGAIN).docs(page::INSTALL)
         }
     }
 }
@@ -253,7 +252,7 @@ fn roles(facts: &Installation) -> Vec<Finding> {
                     check,
                     format!("there is no ClusterRole {name}: sidecars lose what it grants"),
                 )
-                .cure("install the chart again: `helm upgrade --install active-passive ...`")
+                .cure(AGAIN)
                 .docs(page::FORBIDDEN),
             ),
         }

@@ -31,7 +31,9 @@ metadata: {name: web}
 
 /// A file of its own for each test.
 fn file(name: &str, text: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("{name}-{}.yaml", std::process::id()));
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default().replace("::", "-");
+    let path = std::env::temp_dir().join(format!("{test}-{name}-{}.yaml", std::process::id()));
     std::fs::write(&path, text).unwrap();
     path
 }
@@ -62,10 +64,9 @@ fn the_annotation_is_one_change() {
     assert_eq!(run("inject", &again, &[]), Ok(printed));
     assert_eq!(run("uninject", &again, &[]).unwrap(), WEB);
     let missing = run("inject", &path, &["--check"]).unwrap_err();
-    assert!(
-        missing.0.ends_with("Deployment/web: 1 changes are missing"),
-        "{missing:?}"
-    );
+    let place = "is missing under spec.template.metadata.annotations";
+    let lacks = format!("Deployment/web: active-passive.dev/inject: \"true\" {place}");
+    assert!(missing.0.ends_with(&lacks), "{missing:?}");
     assert_eq!(missing.1, 5);
 }
 
@@ -104,8 +105,135 @@ fn everything_is_written_and_taken_back() {
         ),
         Ok(String::new())
     );
-    let back = run("uninject", &again, &[]).unwrap();
-    assert!(back.starts_with(WEB), "{back}");
+    assert_eq!(run("uninject", &again, &[]).unwrap(), WEB);
+    let twice = run(
+        "inject",
+        &again,
+        &["--mode", "full", "--sidecar-image", "s:1"],
+    );
+    assert_eq!(twice, Ok(printed), "nothing is printed twice");
+}
+
+#[test]
+fn full_mode_says_what_is_missing() {
+    let full = ["--mode", "full", "--sidecar-image", "s:1", "--check"];
+    let (missing, code) = run("inject", &file("lacks", WEB), &full).unwrap_err();
+    for part in [
+        "Deployment/web: active-passive.dev/inject: \"true\" is missing under spec.template.",
+        "Deployment/web: label active-passive.dev/group is missing",
+        "Deployment/web: spec.initContainers: active-passive is missing",
+    ] {
+        assert!(missing.contains(part), "no {part:?} in {missing}");
+    }
+    assert_eq!(code, 5);
+}
+
+/// The objects that are made for a group, of what full mode prints.
+fn made(text: &str, more: &[&str]) -> Vec<serde_json::Value> {
+    let path = file("made", text);
+    let full = ["--mode", "full", "--sidecar-image", "s:1", "-o", "json"];
+    let printed = run("inject", &path, &[&full, more].concat()).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let items = list["items"].as_array().unwrap().iter().cloned();
+    items.filter(super::objects::is_ours).collect()
+}
+
+#[test]
+fn made_objects_have_the_namespace_of_their_manifest() {
+    let config = file(
+        "kubeconfig",
+        "{apiVersion: v1, kind: Config, current-context: c, clusters: [], users: [],\n\
+         contexts: [{name: c, context: {cluster: c, user: u, namespace: of-context}}]}\n",
+    );
+    let config = ["--kubeconfig", config.to_str().unwrap()];
+    let bare = made(WEB, &config);
+    assert_eq!(bare.len(), 2, "{bare:?}");
+    assert!(
+        bare.iter()
+            .all(|it| it["metadata"].get("namespace").is_none())
+    );
+    assert_eq!(bare[1]["subjects"][0]["namespace"], "of-context");
+    let flag = made(WEB, &["-n", "shop", config[0], config[1]]);
+    assert_eq!(flag[1]["subjects"][0]["namespace"], "shop");
+    let named = WEB.replace("  name: web #", "  namespace: own\n  name: web #");
+    let named = made(&named, &config);
+    assert!(named.iter().all(|it| it["metadata"]["namespace"] == "own"));
+    assert_eq!(named[1]["subjects"][0]["namespace"], "own");
+}
+
+#[test]
+fn a_group_with_an_annotated_service_may_write_services() {
+    let roles = |text: &str| {
+        let made = made(text, &["-n", "shop"]);
+        let roles = made.iter().filter_map(|it| it["roleRef"]["name"].as_str());
+        roles.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(roles(WEB), ["active-passive-sidecar"]);
+    let metadata = |more: &str| {
+        let annotations = "annotations: {active-passive.dev/group: web}";
+        WEB.replace(
+            "metadata: {name: web}",
+            &format!("metadata: {{name: web, {more}{annotations}}}"),
+        )
+    };
+    let both = ["active-passive-sidecar", "active-passive-router"];
+    assert_eq!(roles(&metadata("")), both);
+    assert_eq!(roles(&metadata("namespace: shop, ")), both);
+    assert_eq!(roles(&metadata("namespace: other, ")), both[..1]);
+}
+
+/// [`WEB`] whose template carries this annotation.
+fn saying(value: &str) -> String {
+    let says = format!("metadata:\n      annotations: {{active-passive.dev/inject: {value}}}\n");
+    WEB.replace("metadata:\n      labels", &format!("{says}      labels"))
+}
+
+#[test]
+fn who_wants_no_sidecar_gets_none() {
+    let text = saying("\"false\"");
+    let path = file("opted-out", &text);
+    assert_eq!(run("inject", &path, &[]), Ok(text));
+    assert_eq!(run("inject", &path, &["--check"]), Ok(String::new()));
+    let line = ["x", "inject", "--check", "-f", path.to_str().unwrap()];
+    let said = execute(&Args::try_parse_from(line).unwrap()).unwrap();
+    let aside = "Deployment/web: left alone, it says active-passive.dev/inject: \"false\"\n";
+    assert_eq!(said.aside, aside);
+}
+
+#[test]
+fn what_the_webhook_denies_is_denied_here() {
+    let path = file("yes", &saying("\"yes\""));
+    let line = ["x", "explain", "-f", path.to_str().unwrap()];
+    let said = execute(&Args::try_parse_from(line).unwrap()).unwrap();
+    assert_eq!(said.code, 5);
+    let denied = "Deployment/web\n  denied (bad-value): active-passive.dev/inject: \"yes\"";
+    assert!(said.text.starts_with(denied), "{}", said.text);
+    let (refused, code) = run("inject", &path, &[]).unwrap_err();
+    assert!(
+        refused.contains("active-passive.dev/inject: \"yes\""),
+        "{refused}"
+    );
+    assert_eq!(code, 5);
+}
+
+#[test]
+fn an_annotation_in_the_wrong_place_is_pointed_at() {
+    let says = "  annotations: {active-passive.dev/inject: \"true\"}\n";
+    let path = file(
+        "misplaced",
+        &WEB.replacen("metadata:\n", &format!("metadata:\n{says}"), 1),
+    );
+    let hint = "active-passive.dev/inject: \"true\" is missing under \
+                spec.template.metadata.annotations; it stands on the Deployment itself, where \
+                nobody reads it";
+    let (missing, _) = run("inject", &path, &["--check"]).unwrap_err();
+    assert!(
+        missing.ends_with(&format!("Deployment/web: {hint}")),
+        "{missing}"
+    );
+    let told = run("explain", &path, &[]).unwrap();
+    let asks = format!("  does not ask for the sidecar: {hint}\n  if it did:\n  group web\n");
+    assert!(told.contains(&asks), "{told}");
 }
 
 #[test]
@@ -156,15 +284,15 @@ fn a_pod_that_runs_is_looked_at_as_it_was_made() {
             }],
         },
     });
-    let (pod, settings) = super::as_created(pod);
+    let (pod, settings) = super::explain::as_created(pod);
     assert_eq!(settings.image, "mirror.example/sidecar:1");
     let injected = ::inject::offline::inject(&pod, "shop", &settings);
     let mut told = String::new();
-    super::tell(&mut told, &injected[0]).unwrap();
+    super::explain::tell(&mut told, &pod, &injected[0]).unwrap();
     assert!(told.starts_with("Pod/web-1\n  group web\n"), "{told}");
     assert!(
-        told.contains("  adds /spec/initContainers/0/restartPolicy\n"),
+        told.contains("  adds spec.initContainers[0].restartPolicy\n"),
         "{told}"
     );
-    assert!(!told.contains("/image\n"), "{told}");
+    assert!(!told.contains(".image\n"), "{told}");
 }

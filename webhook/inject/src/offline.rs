@@ -30,6 +30,16 @@ pub struct Template {
     pub namespace: String,
 }
 
+impl Template {
+    /// JSON Pointer to the object that holds it.
+    pub fn object(&self) -> &str {
+        let mut places = PLACES.iter();
+        places
+            .find_map(|place| self.at.strip_suffix(place))
+            .unwrap_or(&self.at)
+    }
+}
+
 /// What becomes of one template.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Injected {
@@ -76,7 +86,7 @@ fn collect(object: &Value, at: String, depth: usize, found: &mut Vec<Template>) 
     });
 }
 
-/// Decides about every template of an object, as if it asked. `namespace` is where an object goes
+/// Decides about every template of an object, as if one that says nothing asked. `namespace` is where an object goes
 /// that names none.
 pub fn inject(object: &Value, namespace: &str, settings: &Settings) -> Vec<Injected> {
     let of = |template: Template| {
@@ -127,9 +137,13 @@ fn pod_of(object: &Value, template: &Template) -> Value {
     })
 }
 
-/// The annotation by which a pod asks, with whatever must hold it.
+/// The annotation by which a pod asks, with whatever must hold it. One that says something stays: it
+/// is its author's.
 fn ask(pod: &Value) -> Vec<Add> {
     let mut patch = Patch::default();
+    if pod::inject_annotation(pod).is_some() {
+        return patch.into_ops();
+    }
     match pod["metadata"].as_object() {
         None => patch.set(
             Pointer::to(&["metadata"]),

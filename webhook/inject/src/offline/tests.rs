@@ -106,3 +106,19 @@ fn a_template_that_cannot_be_is_explained() {
     assert_eq!(injected.decision.code(), "denied");
     assert_eq!(injected.patch, []);
 }
+
+#[test]
+fn what_a_template_says_is_heard() {
+    let mut object = deployment();
+    let mut says = |value: &str| {
+        let annotations = json!({(contract::INJECT): value});
+        object["spec"]["template"]["metadata"]["annotations"] = annotations;
+        let injected = inject(&object, "shop", &settings()).remove(0);
+        assert_eq!(injected.annotate, [], "{value}");
+        assert_eq!(injected.template.object(), "");
+        injected.decision.code()
+    };
+    assert_eq!(says("true"), "injected");
+    assert_eq!(says("false"), "skipped");
+    assert_eq!(says("yes"), "denied");
+}
