@@ -82,8 +82,8 @@ pub(crate) enum Command {
     Uninject(UninjectArgs),
     /// Rewrite manifests of other electors with the annotations of this one, and say what changes
     Migrate(MigrateArgs),
-    /// Say what becomes of the pods of manifests, or of a pod that runs, and why; fails where pods that
-    /// ask would be denied
+    /// Say what becomes of the pods of manifests, or of a pod that runs, and why; fails where pods
+    /// that ask would be denied
     Explain(ExplainArgs),
     /// Look at what is installed and what runs, and say what is wrong and what to do
     Check(CheckArgs),

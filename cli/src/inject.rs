@@ -55,7 +55,8 @@ pub(crate) fn inject(namespace: &str, args: &InjectArgs) -> Result<Said, Failure
                     continue;
                 }
                 if let Some(problem) = problem(&object, &injected, args) {
-                    wrong.push(format!("{}: {problem}", manifest.source));
+                    let lines = problem.lines();
+                    wrong.extend(lines.map(|line| format!("{}: {line}", manifest.source)));
                     continue;
                 }
                 if args.mode == Mode::Full {
@@ -147,7 +148,8 @@ pub(crate) fn uninject(args: &UninjectArgs) -> Result<String, Failure> {
         let text = parsed(&manifest)?;
         for index in 0..text.len() {
             let object = value(&manifest, &text, index)?;
-            let removals = offline::injected(&object);
+            let mut removals = offline::injected(&object);
+            removals.extend(objects::items(&object));
             let changes: Vec<Change<'_>> = removals.iter().map(|at| Change::Remove(at)).collect();
             change(&manifest, &text, index, &changes)?;
         }

@@ -14,8 +14,8 @@ use common::contract;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// What would become of each template, and why. It ends as `inject` does where pods that ask would be
-/// denied.
+/// What would become of each template, and why. It ends as `inject` does where pods that ask would
+/// be denied.
 pub(crate) fn explain(namespace: &str, args: &ExplainArgs) -> Result<Said, Failure> {
     let settings = settings(None, PULL_POLICY);
     let mut said = Said::from(String::new());

@@ -19,8 +19,8 @@ pub(super) fn added(injected: &Injected) -> Vec<String> {
     injected.patch.iter().flat_map(of).collect()
 }
 
-/// Why a template does not ask for the sidecar, with where the annotation is missing; none if it says
-/// something.
+/// Why a template does not ask for the sidecar, with where the annotation is missing; none if it
+/// says something.
 pub(super) fn unasked(object: &Value, injected: &Injected) -> Option<String> {
     if injected.annotate.is_empty() {
         return None;

@@ -86,6 +86,17 @@ pub(super) fn is_ours(object: &Value) -> bool {
         && labels[contract::GROUP].is_string()
 }
 
+/// JSON Pointers to those of the items of a list, from the last to the first.
+pub(super) fn items(object: &Value) -> Vec<String> {
+    let items = object["items"].as_array().into_iter().flatten().enumerate();
+    let mut ours: Vec<String> = items
+        .filter(|(_, item)| is_ours(item))
+        .map(|(index, _)| format!("/items/{index}"))
+        .collect();
+    ours.reverse();
+    ours
+}
+
 /// A text without the documents that were made for groups.
 pub(super) fn without(text: &str) -> String {
     let mut kept = String::new();

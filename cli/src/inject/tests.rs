@@ -194,6 +194,7 @@ fn who_wants_no_sidecar_gets_none() {
     let path = file("opted-out", &text);
     assert_eq!(run("inject", &path, &[]), Ok(text));
     assert_eq!(run("inject", &path, &["--check"]), Ok(String::new()));
+    assert_eq!(run("uninject", &path, &[]).unwrap(), saying("\"false\""));
     let line = ["x", "inject", "--check", "-f", path.to_str().unwrap()];
     let said = execute(&Args::try_parse_from(line).unwrap()).unwrap();
     let aside = "Deployment/web: left alone, it says active-passive.dev/inject: \"false\"\n";
@@ -242,6 +243,13 @@ fn json_comes_out_as_json() {
     let printed = run("inject", &path, &["-o", "json"]).unwrap();
     let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
+    let full = ["-o", "json", "--mode", "full", "--sidecar-image", "s:1"];
+    let full = file("full-json", &run("inject", &path, &full).unwrap());
+    let read = |path: &Path, command: &str| -> serde_json::Value {
+        let printed = run(command, path, &["-o", "json"]).unwrap();
+        serde_json::from_str(&printed).unwrap()
+    };
+    assert_eq!(read(&full, "uninject"), read(&path, "uninject"));
 }
 
 #[test]

@@ -86,8 +86,8 @@ fn collect(object: &Value, at: String, depth: usize, found: &mut Vec<Template>) 
     });
 }
 
-/// Decides about every template of an object, as if one that says nothing asked. `namespace` is where an object goes
-/// that names none.
+/// Decides about every template of an object, as if one that says nothing asked. `namespace` is where
+/// an object goes that names none.
 pub fn inject(object: &Value, namespace: &str, settings: &Settings) -> Vec<Injected> {
     let of = |template: Template| {
         let mut pod = pod_of(object, &template);
@@ -278,7 +278,9 @@ impl Removals {
         ];
         let annotations = pod["metadata"].get("annotations");
         self.entries(&metadata.key("annotations"), annotations, |key, value| {
-            [contract::INJECT, contract::INJECTED].contains(&key)
+            // Any other word than yes is its author's.
+            key == contract::INJECT && value == "true"
+                || key == contract::INJECTED
                 || defaults
                     .iter()
                     .any(|(ours, usual)| *ours == key && value == usual)

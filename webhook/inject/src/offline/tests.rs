@@ -110,15 +110,17 @@ fn a_template_that_cannot_be_is_explained() {
 #[test]
 fn what_a_template_says_is_heard() {
     let mut object = deployment();
-    let mut says = |value: &str| {
+    let mut says = |value: &str, removals: usize| {
         let annotations = json!({(contract::INJECT): value});
         object["spec"]["template"]["metadata"]["annotations"] = annotations;
         let injected = inject(&object, "shop", &settings()).remove(0);
         assert_eq!(injected.annotate, [], "{value}");
         assert_eq!(injected.template.object(), "");
+        assert_eq!(super::injected(&object).len(), removals, "{value}");
         injected.decision.code()
     };
-    assert_eq!(says("true"), "injected");
-    assert_eq!(says("false"), "skipped");
-    assert_eq!(says("yes"), "denied");
+    assert_eq!(says("true", 1), "injected");
+    // What its author says stays.
+    assert_eq!(says("false", 0), "skipped");
+    assert_eq!(says("yes", 0), "denied");
 }
