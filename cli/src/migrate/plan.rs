@@ -135,7 +135,7 @@ impl Plan {
             edits.extend(pods.without_account());
             let account = pods.account();
             lines.push(format!(
-                "dropped account {account}: the group's own takes its place"
+                "account {account} becomes default, in whose place the group gets one of its own"
             ));
         }
         let note = self.note(pods.object, lines);

@@ -69,13 +69,19 @@ impl<'a> Pods<'a> {
         list(self.spec(), "containers").len()
     }
 
-    /// Removes the account.
+    /// The default account in the place of the named one, in so many words: the API server keeps an
+    /// account whose name is merely left out of what is applied.
     pub(super) fn without_account(&self) -> Vec<Edit> {
-        let keys = ACCOUNT_KEYS
-            .iter()
-            .filter(|key| self.spec().get(**key).is_some());
-        keys.map(|key| self.edit(What::Remove(format!("{}/spec/{key}", self.at))))
-            .collect()
+        let at = format!("{}/spec", self.at);
+        let [name, old_name] = ACCOUNT_KEYS;
+        let add = What::Add(Add {
+            path: format!("{at}/{name}"),
+            value: Json::of(&json!(DEFAULT_ACCOUNT)),
+        });
+        let has_old = self.spec().get(old_name).is_some();
+        let remove = has_old.then(|| What::Remove(format!("{at}/{old_name}")));
+        let edits = [add].into_iter().chain(remove);
+        edits.map(|what| self.edit(what)).collect()
     }
 
     fn spec(&self) -> &'a Value {
