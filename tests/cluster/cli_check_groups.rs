@@ -106,7 +106,7 @@ pub(crate) async fn by_somebody_without_rights(
             let mut of_check = found.iter().filter(|it| it.check == **check);
             of_check.any(|it| it.text.starts_with("not checked: you may not "))
         };
-        Ok(if code == Some(0) && unseen.iter().all(|it| told(&it)) {
+        Ok(if code == Some(0) && unseen.iter().all(told) {
             Ok(found)
         } else {
             Err(format!("{found:#?}, exit code {code:?}"))
