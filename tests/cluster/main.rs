@@ -56,6 +56,7 @@ mod steady;
 mod tutorial;
 mod watch;
 mod webhook_attempts;
+mod webhook_bindings;
 mod webhook_entries;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use tests::scene::SYSTEM_NAMESPACE;
 use crate::context::{Case, Context};
 use crate::fencing::REFUSED;
 use crate::fencing_cast::token;
+use crate::webhook_bindings::{about_bindings, there};
 use crate::webhook_entries::{about_pods, about_workloads};
 
 pub(crate) const CASES: &[Case] = &[Case {
@@ -23,11 +24,10 @@ pub(crate) const ACCOUNT: &str = "active-passive-webhook";
 const SECRET: &str = "active-passive-webhook-certificate";
 pub(crate) const MUTATING: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/active-passive";
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 const INSIDE: &str = "used only from inside a pod";
 pub(crate) const HANDS: &str = "the webhook writes no owners, finalizers";
-const OF_GROUPS: &str =
+pub(crate) const OF_GROUPS: &str =
     "the webhook makes accounts and bindings of groups, where something is injected";
 
 /// How an attempt ends.
@@ -62,11 +62,14 @@ async fn attempts_end(context: &Context<'_>) -> Result<()> {
     let kube = context.cluster.kube();
     let bound = kube.with_token("webhook", &bound).await?;
     let unbound = kube.with_token("webhook-unbound", &unbound).await?;
-    context.apply(&of_somebody(&context.namespace)).await?;
+    for binding in there(&context.namespace) {
+        context.apply(&binding).await?;
+    }
 
     let mut attempts = about_pods(&read(&bound, MUTATING).await?);
     attempts.extend(about_workloads());
-    attempts.extend(for_groups(&context.namespace));
+    attempts.extend(accounts_of_groups(&context.namespace));
+    attempts.extend(about_bindings(&context.namespace));
     let secret = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets");
     attempts.extend(of_the_certificate(
         &read(&bound, &format!("{secret}/{SECRET}")).await?,
@@ -98,45 +101,12 @@ async fn attempts_end(context: &Context<'_>) -> Result<()> {
     judge(&outside, &perform(&unbound, &outside).await?)
 }
 
-/// A binding that is none of the webhook's.
-fn of_somebody(namespace: &str) -> Value {
-    binding(
-        "somebodys",
-        ("ClusterRole", "active-passive-sidecar"),
-        &json!({"kind": "ServiceAccount", "name": "default", "namespace": namespace}),
-    )
-}
-
-fn binding(name: &str, (kind, role): (&str, &str), subject: &Value) -> Value {
-    json!({
-        "apiVersion": format!("{RBAC}/v1"),
-        "kind": "RoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
-        "subjects": [subject],
-    })
-}
-
 /// An owner that is not there.
 pub(crate) fn owner() -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "1"})
 }
 
-fn for_groups(namespace: &str) -> Vec<Attempt> {
-    let post = |what, place: &str, kind: &str, body: Value, end| {
-        let path = match kind {
-            "serviceaccounts" => format!("/api/v1/namespaces/{place}/{kind}"),
-            _ => format!("/apis/{RBAC}/v1/namespaces/{place}/{kind}"),
-        };
-        let method = Method::POST;
-        Attempt {
-            what,
-            method,
-            path,
-            body,
-            end,
-        }
-    };
+fn accounts_of_groups(namespace: &str) -> Vec<Attempt> {
     let account = |name: &str, more: &Value| {
         let mut account =
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
@@ -146,23 +116,13 @@ fn for_groups(namespace: &str) -> Vec<Attempt> {
     let of_group = "active-passive-group-attempt";
     let none = json!({});
     let annotated = json!({"metadata": {"annotations": {"cloud.example.com/role": "admin"}}});
-    let accounts = |what, place: &str, body, end| post(what, place, "serviceaccounts", body, end);
-    let subject =
-        |place: &str| json!({"kind": "ServiceAccount", "name": "default", "namespace": place});
-    let role = ("ClusterRole", "active-passive-sidecar");
-    let bindings = |what, place: &str, name: &str, role, subject: &Value, end| {
-        post(
-            what,
-            place,
-            "rolebindings",
-            binding(name, role, subject),
-            end,
-        )
+    let accounts = |what, place: &str, body, end| Attempt {
+        what,
+        method: Method::POST,
+        path: format!("/api/v1/namespaces/{place}/serviceaccounts"),
+        body,
+        end,
     };
-    let user = json!({"kind": "User", "apiGroup": RBAC, "name": "somebody"});
-    let somebodys = format!("/apis/{RBAC}/v1/namespaces/{namespace}/rolebindings/somebodys");
-    let mut taken = of_somebody(namespace);
-    taken["metadata"]["ownerReferences"] = json!([owner()]);
     vec![
         accounts(
             "a group's account",
@@ -188,61 +148,6 @@ fn for_groups(namespace: &str) -> Vec<Attempt> {
             account(of_group, &annotated),
             Refused("has no annotations, and no Secrets"),
         ),
-        bindings(
-            "a group's binding",
-            namespace,
-            of_group,
-            role,
-            &subject(namespace),
-            Done,
-        ),
-        bindings(
-            "another binding",
-            namespace,
-            "other",
-            role,
-            &subject(namespace),
-            Refused(OF_GROUPS),
-        ),
-        bindings(
-            "a binding where nothing is injected",
-            "kube-system",
-            of_group,
-            role,
-            &subject("kube-system"),
-            Refused(OF_GROUPS),
-        ),
-        bindings(
-            "a binding of an account from elsewhere",
-            namespace,
-            of_group,
-            role,
-            &subject("default"),
-            Refused("accounts of the namespace that its binding is in"),
-        ),
-        bindings(
-            "a binding of a person",
-            namespace,
-            of_group,
-            role,
-            &user,
-            Refused("accounts of the namespace that its binding is in"),
-        ),
-        bindings(
-            "a binding of another role",
-            namespace,
-            of_group,
-            ("ClusterRole", "cluster-admin"),
-            &subject(namespace),
-            Forbidden,
-        ),
-        Attempt {
-            what: "a binding of somebody else, which would be deleted",
-            method: Method::PUT,
-            path: somebodys,
-            body: taken,
-            end: Refused(OF_GROUPS),
-        },
     ]
 }
 
@@ -270,6 +175,16 @@ fn of_the_certificate(found: &Value) -> Vec<Attempt> {
         }
     };
     let only = Refused("the webhook writes the Secret of its certificate, and no other");
+    // Without the annotation there would be no token, and so nothing to refuse.
+    let token_type = "kubernetes.io/service-account-token";
+    let mut token = post(
+        "a token in place of its certificate",
+        SECRET,
+        token_type,
+        Refused(""),
+    );
+    let account = json!({"kubernetes.io/service-account.name": ACCOUNT});
+    token.body["metadata"]["annotations"] = account;
     vec![
         put("its certificate", json!({"data": {"more": "Cg=="}}), Done),
         put(
@@ -283,12 +198,7 @@ fn of_the_certificate(found: &Value) -> Vec<Attempt> {
             Refused(HANDS),
         ),
         post("another Secret", "other", "Opaque", only),
-        post(
-            "a token in place of its certificate",
-            SECRET,
-            "kubernetes.io/service-account-token",
-            Refused(""),
-        ),
+        token,
     ]
 }
 

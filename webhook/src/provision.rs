@@ -310,7 +310,7 @@ impl Provisioner {
             Err(error) => return Err(error),
         };
         if let Some(binding) = known::binding(bound) {
-            self.known.add_binding(binding);
+            self.known.add_binding(&binding);
         }
         Ok(())
     }

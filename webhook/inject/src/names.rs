@@ -42,6 +42,28 @@ pub fn binding(group: &str, account: &Account, role: Role) -> String {
     format!("{}{hash}", &name[..NAME_BYTES_MAX - hash.len()])
 }
 
+/// Group, account and role that a RoleBinding of this name is for; none if the name is not one that
+/// [`binding`] gives, or one that it had to shorten.
+pub fn bound_by(name: &str) -> Option<(&str, Account, Role)> {
+    if name.len() >= NAME_BYTES_MAX {
+        return None;
+    }
+    let mut parts = name.splitn(3, '.');
+    let (own, role, custom) = (parts.next()?, parts.next()?, parts.next());
+    let group = own.strip_prefix(common::contract::GROUP_ACCOUNT_PREFIX)?;
+    let role = match role {
+        "sidecar" => Role::Sidecar,
+        "router" => Role::Router,
+        _ => return None,
+    };
+    let kind = match custom {
+        None => AccountKind::Group,
+        Some(_) => AccountKind::Custom,
+    };
+    let name = custom.unwrap_or(own).to_owned();
+    Some((group, Account { name, kind }, role))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +72,26 @@ mod tests {
         Account {
             name: name.to_owned(),
             kind,
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_it_binds() {
+        let own = account("active-passive-group-web", AccountKind::Group);
+        let custom = account("shop.v2", AccountKind::Custom);
+        for (account, role) in [(&own, Role::Router), (&custom, Role::Sidecar)] {
+            let name = binding("web", account, role);
+            assert_eq!(bound_by(&name), Some(("web", account.clone(), role)));
+        }
+        let long = account(&"a".repeat(250), AccountKind::Custom);
+        let long = binding("web", &long, Role::Sidecar);
+        for other in [
+            "web",
+            "web.sidecar",
+            "active-passive-group-web.admin",
+            &long,
+        ] {
+            assert_eq!(bound_by(other), None, "{other}");
         }
     }
 

@@ -26,7 +26,8 @@ pub struct Known {
 #[derive(Debug, Default)]
 struct State {
     accounts: HashSet<Place>,
-    bindings: HashMap<Place, Binding>,
+    /// Those that bind what they are for.
+    bindings: HashMap<Place, Need>,
     /// Annotated Services and their groups.
     services: HashMap<Place, String>,
 }
@@ -36,8 +37,17 @@ struct State {
 pub struct Binding {
     /// Where it is.
     pub place: Place,
-    /// The group, its account, and the namespace.
-    pub need: Need,
+    /// The group, its account, and the namespace that it is for. None where neither its name nor its
+    /// subject says it.
+    pub need: Option<Need>,
+    /// Whether it binds this account, and nobody else.
+    pub binds: bool,
+}
+
+impl Binding {
+    fn bound(&self) -> Option<&Need> {
+        self.need.as_ref().filter(|_| self.binds)
+    }
 }
 
 impl Known {
@@ -58,7 +68,8 @@ impl Known {
         let name = names::binding(&need.group, &need.account, role);
         self.lock()
             .bindings
-            .contains_key(&(need.namespace.clone(), name))
+            .get(&(need.namespace.clone(), name))
+            .is_some_and(|bound| bound.account.name == need.account.name)
     }
 
     /// Whether some Service follows the group.
@@ -77,24 +88,27 @@ impl Known {
     }
 
     /// Notes that a binding exists.
-    pub fn add_binding(&self, binding: Binding) {
-        self.lock().bindings.insert(binding.place.clone(), binding);
+    pub fn add_binding(&self, binding: &Binding) {
+        if let Some(need) = binding.bound() {
+            self.lock()
+                .bindings
+                .insert(binding.place.clone(), need.clone());
+        }
     }
 
     /// The accounts that are sidecars of a group.
     pub fn sidecars(&self, namespace: &str, group: &str) -> Vec<Need> {
         let state = self.lock();
-        let of_group = |binding: &&Binding| {
-            let need = &binding.need;
+        let of_group = |(place, need): &(&Place, &Need)| {
             need.namespace == namespace
                 && need.group == group
-                && binding.place.1 == names::binding(group, &need.account, Role::Sidecar)
+                && place.1 == names::binding(group, &need.account, Role::Sidecar)
         };
         state
             .bindings
-            .values()
+            .iter()
             .filter(of_group)
-            .map(|binding| binding.need.clone())
+            .map(|(_, need)| need.clone())
             .collect()
     }
 
@@ -108,52 +122,46 @@ impl Known {
             }
             Seen::Deleted(place) => {
                 state.accounts.remove(&place);
-                let used = |binding: &&Binding| {
-                    let need = &binding.need;
-                    (&need.namespace, &need.account.name) == (&place.0, &place.1)
-                };
-                return state
-                    .bindings
-                    .values()
-                    .filter(used)
-                    .map(|b| b.need.clone())
-                    .collect();
+                let used =
+                    |need: &&Need| (&need.namespace, &need.account.name) == (&place.0, &place.1);
+                return state.bindings.values().filter(used).cloned().collect();
             }
         }
         Vec::new()
     }
 
     /// Takes what the watch of bindings saw. Returns whom it concerns: who was bound and may need
-    /// the router's role, and whose binding is gone while its account is not.
+    /// the router's role, who is not bound any more by a binding that is there, and whose binding is
+    /// gone while its account is not.
     pub fn bindings(&self, seen: Seen<Option<Binding>>) -> Vec<Need> {
         let mut state = self.lock();
-        match seen {
+        let one = match seen {
             Seen::All(all) => {
-                let all = all.into_iter().flatten();
+                let all: Vec<Binding> = all.into_iter().flatten().collect();
                 state.bindings = all
-                    .map(|binding| (binding.place.clone(), binding))
+                    .iter()
+                    .filter_map(|it| Some((it.place.clone(), it.bound()?.clone())))
                     .collect();
-                state
-                    .bindings
-                    .values()
-                    .map(|binding| binding.need.clone())
-                    .collect()
+                return all.into_iter().filter_map(|it| it.need).collect();
             }
             Seen::Applied(Some(binding)) => {
-                let need = binding.need.clone();
-                state.bindings.insert(binding.place.clone(), binding);
-                vec![need]
+                let before = state.bindings.remove(&binding.place);
+                if let Some(need) = binding.bound() {
+                    state.bindings.insert(binding.place.clone(), need.clone());
+                }
+                binding.need.or(before)
             }
             Seen::Deleted(Some(binding)) => {
-                state.bindings.remove(&binding.place);
-                let need = binding.need;
-                let place = (need.namespace.clone(), need.account.name.clone());
-                let wanted =
-                    need.account.kind == AccountKind::Custom || state.accounts.contains(&place);
-                Vec::from_iter(wanted.then_some(need))
+                let before = state.bindings.remove(&binding.place);
+                let wanted = |need: &Need| {
+                    let place = (need.namespace.clone(), need.account.name.clone());
+                    need.account.kind == AccountKind::Custom || state.accounts.contains(&place)
+                };
+                binding.need.or(before).filter(wanted)
             }
-            Seen::Applied(None) | Seen::Deleted(None) => Vec::new(),
-        }
+            Seen::Applied(None) | Seen::Deleted(None) => None,
+        };
+        Vec::from_iter(one)
     }
 
     /// Takes what the watch of Services saw. Returns namespaces and groups that are routed now.
@@ -200,36 +208,41 @@ pub fn service_group(service: PartialObjectMeta<Service>) -> (Place, Option<Stri
     (place(&service.metadata), group.cloned())
 }
 
-/// A binding as we make them; none for one that somebody else put our label on.
+/// A binding as we make them; none for one that is not labelled as ours. Whom it is for is in its
+/// name, which nobody can change, and not in its subjects and labels, which somebody can.
 pub fn binding(binding: RoleBinding) -> Option<Binding> {
     let place = place(&binding.metadata);
     let labels = binding.metadata.labels.as_ref()?;
     if labels.get(MANAGED_BY.0).map(String::as_str) != Some(MANAGED_BY.1) {
         return None;
     }
-    let group = labels.get(contract::GROUP)?.clone();
-    let [subject] = binding.subjects.as_deref()? else {
-        return None;
+    let subject = match binding.subjects.as_deref() {
+        Some([one]) if one.kind == "ServiceAccount" && one.namespace.as_ref() == Some(&place.0) => {
+            Some(one.name.as_str())
+        }
+        _ => None,
     };
-    if subject.kind != "ServiceAccount" || subject.namespace.as_ref() != Some(&place.0) {
-        return None;
-    }
-    let own = subject.name == format!("{}{group}", contract::GROUP_ACCOUNT_PREFIX);
-    let kind = if own {
-        AccountKind::Group
-    } else {
-        AccountKind::Custom
-    };
-    let account = Account {
-        name: subject.name.clone(),
-        kind,
-    };
-    let need = Need {
+    let named = names::bound_by(&place.1).map(|(group, account, _)| (group.to_owned(), account));
+    let need = named.or_else(|| shortened(&place.1, labels.get(contract::GROUP)?, subject?));
+    let need = need.map(|(group, account)| Need {
         namespace: place.0.clone(),
         group,
         account,
+    });
+    let binds = need
+        .as_ref()
+        .is_some_and(|need| subject == Some(need.account.name.as_str()));
+    Some(Binding { place, need, binds })
+}
+
+/// Group and account of a binding whose account's name was too long for its own.
+fn shortened(name: &str, group: &str, subject: &str) -> Option<(String, Account)> {
+    let account = Account {
+        name: subject.to_owned(),
+        kind: AccountKind::Custom,
     };
-    Some(Binding { place, need })
+    let is_its_name = |role| names::binding(group, &account, role) == name;
+    (is_its_name(Role::Sidecar) || is_its_name(Role::Router)).then(|| (group.to_owned(), account))
 }
 
 fn place(metadata: &ObjectMeta) -> Place {

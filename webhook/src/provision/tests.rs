@@ -246,6 +246,42 @@ async fn what_is_deleted_by_hand_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_binding_that_somebody_emptied_or_gave_away_is_mended() {
+    let api = FakeApi::new();
+    api.put("/api/v1/namespaces/shop/services/web", service(Some("web")));
+    let custom = need("mine", AccountKind::Custom);
+    let started = provisioner(&api);
+    tokio::spawn(started.clone().follow());
+    started.ready(&own()).await.unwrap();
+    started.ready(&custom).await.unwrap();
+    api.wait_for(ROUTER, |binding| binding.is_some()).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let other = json!([{"kind": "ServiceAccount", "name": "default", "namespace": "shop"}]);
+    for path in [SIDECAR, ROUTER, &format!("{SIDECAR}.mine")] {
+        let whole = api.get(path).unwrap()["subjects"].clone();
+        for subjects in [json!([]), other.clone()] {
+            let mut spoilt = api.get(path).unwrap();
+            spoilt["subjects"] = subjects;
+            api.put(path, spoilt);
+            let mended =
+                |binding: Option<&Value>| binding.is_some_and(|it| it["subjects"] == whole);
+            api.wait_for(path, mended).await;
+        }
+    }
+    // One that was emptied while no webhook ran.
+    let mut spoilt = api.get(SIDECAR).unwrap();
+    spoilt["subjects"] = json!([]);
+    let api = FakeApi::new();
+    api.put(ACCOUNT, json!({}));
+    api.put(SIDECAR, spoilt);
+    tokio::spawn(provisioner(&api).follow());
+    let mended = |binding: Option<&Value>| {
+        binding.is_some_and(|it| it["subjects"][0]["name"] == "active-passive-group-web")
+    };
+    api.wait_for(SIDECAR, mended).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_deleted_altogether_stays_deleted() {
     let api = FakeApi::new();
     let provisioner = provisioner(&api);
