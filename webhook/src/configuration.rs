@@ -118,14 +118,8 @@ impl Publisher {
         });
     }
 
-    /// Our entries, and whether each has this authority: alone, or for a while beside another, which a
-    /// replica may have put there that was here before.
+    /// Our entries, and whether each has this authority.
     fn entries(&self, configuration: &MutatingWebhookConfiguration, served: &Served) -> Vec<Entry> {
-        let (ca, settles) = (served.ca_bundle(), served.settles());
-        let current = |found: &ByteString| {
-            let among = || settles && found.0.windows(ca.len()).any(|part| part == ca);
-            found.0 == ca || among()
-        };
         let webhooks = configuration.webhooks.iter().flatten().enumerate();
         let ours = webhooks.filter(|(_, webhook)| {
             let service = webhook.client_config.service.as_ref();
@@ -138,7 +132,7 @@ impl Publisher {
                 .client_config
                 .ca_bundle
                 .as_ref()
-                .is_some_and(current),
+                .is_some_and(|found| served.is_published_as(&found.0)),
         })
         .collect()
     }

@@ -76,4 +76,12 @@ impl Served {
     pub fn settles(&self) -> bool {
         self.settles_at.is_some_and(|end| Instant::now() < end)
     }
+
+    /// Whether an entry with this `caBundle` has the authority: alone, or for a while beside another,
+    /// which a replica may have put there that was here before.
+    pub fn is_published_as(&self, found: &[u8]) -> bool {
+        let ca = self.ca_bundle();
+        let among = || self.settles() && found.windows(ca.len()).any(|part| part == ca);
+        found == ca || among()
+    }
 }

@@ -70,9 +70,8 @@ impl Keeper {
             let served = there.served.borrow_and_update().clone();
             let wrote = match &served {
                 Some(served) if known.listed => {
-                    let ca = served.ca_bundle();
-                    let pods = self.about_pods(&mutating, &known, ca).await;
-                    let workloads = self.about_workloads(&validating, &known, ca).await;
+                    let pods = self.about_pods(&mutating, &known, served).await;
+                    let workloads = self.about_workloads(&validating, &known, served).await;
                     pods || workloads
                 }
                 _ => false,
@@ -80,13 +79,15 @@ impl Keeper {
             if wrote {
                 sleep(PAUSE).await;
             }
+            // Later another authority has to go.
+            let again = wrote || served.is_some_and(|served| served.settles());
             // All are cancel-safe. What nobody follows never changes; the policies are our own.
             tokio::select! {
                 Ok(()) = policies.changed() => {}
                 Ok(()) = there.mutating.changed() => {}
                 Ok(()) = there.validating.changed() => {}
                 Ok(()) = there.served.changed() => {}
-                () = sleep(PAUSE), if wrote => {}
+                () = sleep(PAUSE), if again => {}
             }
         }
     }
@@ -96,7 +97,7 @@ impl Keeper {
         &self,
         state: &Single<MutatingWebhookConfiguration>,
         policies: &Policies,
-        ca: &[u8],
+        served: &Served,
     ) -> bool {
         let Single::Present(configuration) = state else {
             return false;
@@ -108,8 +109,16 @@ impl Keeper {
             .find(|entry| !ours(entry))
             .and_then(|it| it.timeout_seconds);
         let injecting = policies.in_force.iter().filter(|policy| policy.injects());
-        let maker = self.maker(ca, timeout_s);
-        let wanted: Vec<MutatingWebhook> = injecting.map(|it| maker.injects(it)).collect();
+        let maker = self.maker(served.ca_bundle(), timeout_s);
+        let mut wanted: Vec<MutatingWebhook> = injecting.map(|it| maker.injects(it)).collect();
+        for entry in &mut wanted {
+            let found = all.iter().find(|found| found.name == entry.name);
+            keep_beside(
+                served,
+                &mut entry.client_config,
+                found.map(|it| &it.client_config),
+            );
+        }
         if all.iter().filter(ours).eq(&wanted) {
             return false;
         }
@@ -133,15 +142,24 @@ impl Keeper {
         &self,
         state: &Single<ValidatingWebhookConfiguration>,
         policies: &Policies,
-        ca: &[u8],
+        served: &Served,
     ) -> bool {
         let Single::Present(configuration) = state else {
             return false;
         };
         let judging = policies.in_force.iter().filter(|policy| policy.judges());
-        let maker = self.maker(ca, None);
-        let wanted: Vec<ValidatingWebhook> = judging.map(|it| maker.judges(it)).collect();
-        if configuration.webhooks.as_deref().unwrap_or_default() == wanted {
+        let maker = self.maker(served.ca_bundle(), None);
+        let mut wanted: Vec<ValidatingWebhook> = judging.map(|it| maker.judges(it)).collect();
+        let all = configuration.webhooks.as_deref().unwrap_or_default();
+        for entry in &mut wanted {
+            let found = all.iter().find(|found| found.name == entry.name);
+            keep_beside(
+                served,
+                &mut entry.client_config,
+                found.map(|it| &it.client_config),
+            );
+        }
+        if all == wanted {
             return false;
         }
         let ops = vec![json!({"op": "add", "path": "/webhooks", "value": wanted})];
@@ -297,6 +315,19 @@ impl Maker<'_> {
             .get_or_insert_default()
             .push(excluded);
         namespaces
+    }
+}
+
+/// Leaves the authority of an entry as it was found, where that will do: replicas that know different
+/// ones beside the present one would otherwise write by turns.
+fn keep_beside(
+    served: &Served,
+    wanted: &mut WebhookClientConfig,
+    found: Option<&WebhookClientConfig>,
+) {
+    let found = found.and_then(|found| found.ca_bundle.as_ref());
+    if let Some(found) = found.filter(|found| served.is_published_as(&found.0)) {
+        wanted.ca_bundle = Some(found.clone());
     }
 }
 

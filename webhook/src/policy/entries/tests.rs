@@ -164,6 +164,52 @@ async fn at_rest_nothing_is_written_and_what_is_taken_away_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_authority_stays_for_as_long_as_it_may() {
+    let api = FakeApi::new();
+    let serving = start(&api);
+    api.put(POLICY, policy("Default", "Warn"));
+    let last = serving.borrow().as_ref().unwrap().ca_bundle().to_vec();
+    let carries = |ca: &[u8]| {
+        let ca = serde_json::to_value(ByteString(ca.to_vec())).unwrap();
+        move |entry: &Value| entry["clientConfig"]["caBundle"] == ca
+    };
+    let (of_last, kinds) = (carries(&last), [("mutating", 1), ("validating", 0)]);
+    for (kind, index) in kinds {
+        let there = |it: Option<&Value>| it.is_some_and(|it| of_last(&it["webhooks"][index]));
+        api.wait_for(&path(kind), there).await;
+    }
+
+    // Another replica, which knew the last authority, publishes both while this one reads the next.
+    let mut next = Arc::into_inner(served()).unwrap();
+    next.settles_at = Some(tokio::time::Instant::now() + Duration::from_secs(60));
+    let next = Arc::new(next);
+    let both = [next.ca_bundle(), b"\n", last.as_slice()].concat();
+    let of_both = carries(&both);
+    serving.send_replace(Some(next.clone()));
+    for (kind, index) in kinds {
+        let mut found = api.get(&path(kind)).unwrap();
+        found["webhooks"][index]["clientConfig"]["caBundle"] =
+            serde_json::to_value(ByteString(both.clone())).unwrap();
+        api.put(&path(kind), found);
+    }
+    sleep(Duration::from_secs(5)).await;
+    let writes = api.requests().len();
+    sleep(Duration::from_secs(45)).await;
+    assert_eq!(api.requests().len(), writes, "both are there");
+    for (kind, index) in kinds {
+        assert!(
+            of_both(&api.get(&path(kind)).unwrap()["webhooks"][index]),
+            "{kind}"
+        );
+    }
+    let of_next = carries(next.ca_bundle());
+    for (kind, index) in kinds {
+        let alone = |it: Option<&Value>| it.is_some_and(|it| of_next(&it["webhooks"][index]));
+        api.wait_for(&path(kind), alone).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_that_only_counts_needs_no_entry() {
     let api = FakeApi::new();
     let _served = start(&api);
