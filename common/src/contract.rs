@@ -291,7 +291,7 @@ pub const TEMPLATE_ANNOTATIONS: [Key; 21] = [
     key(
         INJECT,
         "-",
-        "`\"true\"`: the pod gets the sidecar. `\"false\"` or absent: it does not.",
+        "`\"true\"`: gets the sidecar. `\"false\"`: does not, whatever a policy says. Absent: does not, unless a policy with `inject: Default` is about it.",
     ),
     key(
         GROUP,
