@@ -3,14 +3,16 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use kube::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
@@ -32,6 +34,26 @@ struct Store {
     denied: Vec<(String, String)>,
 }
 
+/// Counts requests.
+#[derive(Default)]
+pub(crate) struct Counts {
+    all: AtomicUsize,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Counts {
+    /// All so far.
+    pub(crate) fn all(&self) -> usize {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    /// Most at once.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Clone)]
 struct Event {
     version: usize,
@@ -51,6 +73,25 @@ impl FakeApi {
     /// A client of it.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.router(), "default")
+    }
+
+    /// A client of it whose requests take a moment and are counted.
+    pub(crate) fn counted(&self) -> (Client, Arc<Counts>) {
+        let counts = Arc::new(Counts::default());
+        let counting = counts.clone();
+        let count = from_fn(move |request: Request, next: Next| {
+            let counts = counting.clone();
+            async move {
+                counts.all.fetch_add(1, Ordering::Relaxed);
+                let now = counts.now.fetch_add(1, Ordering::Relaxed) + 1;
+                counts.most.fetch_max(now, Ordering::Relaxed);
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                let response = next.run(request).await;
+                counts.now.fetch_sub(1, Ordering::Relaxed);
+                response
+            }
+        });
+        (Client::new(self.router().layer(count), "default"), counts)
     }
 
     /// What answers.

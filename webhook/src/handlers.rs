@@ -5,7 +5,6 @@
 
 use crate::metrics::Metrics;
 use crate::policy::known::Known;
-use crate::policy::rivals;
 use crate::provision::{Need, ProvisionError, Provisioner};
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
@@ -152,7 +151,9 @@ impl App {
     ) -> Option<Reason> {
         let client = self.provisioner.client();
         let place = (review.namespace.as_str(), labels);
-        let why = match rivals::against(client, policies, place, &claim).await {
+        let lookups = self.policies.lookups();
+        let against = lookups.against(client, policies, place, &claim);
+        let why = match against.await {
             Ok(why) => why?,
             Err(error) => {
                 let (uid, owner) = (&review.uid, &claim.owner);

@@ -2,7 +2,7 @@
 //!
 //! - [`known`]: which there are, and the namespaces that they are about;
 //! - [`entries`]: the webhook entries that they need, there only while a policy needs them;
-//! - [`rivals`]: who else has the name of a workload;
+//! - [`rivals`], [`lookups`]: who else has the name of a workload, and how often that is asked;
 //! - [`judge`]: what is said to whoever applies a workload;
 //! - [`survey`], [`status`]: how far each policy has got.
 //!
@@ -13,6 +13,7 @@
 pub mod entries;
 pub mod judge;
 pub mod known;
+pub mod lookups;
 pub mod places;
 pub mod rivals;
 pub mod status;

@@ -3,7 +3,6 @@
 use crate::client::{ApiError, within};
 use crate::handlers::{App, respond};
 use crate::policy::known::Known;
-use crate::policy::rivals::rivals;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -20,11 +19,11 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for the Services of a namespace.
 const SERVICES_DEADLINE: Duration = Duration::from_secs(2);
-/// Services of one page. A whole one has up to about 1.5 MiB: at worst 30 MiB, held twice while it is
-/// read.
-const SERVICES_PAGE: u32 = 20;
+/// Services of one page. A whole one has up to about 1.5 MiB, and many small labels take some times as
+/// much once they are read. So one review at a time has Services in memory.
+const SERVICES_PAGE: u32 = 4;
 /// Pages that are looked at, 200 Services; a namespace with more is not judged by them.
-const SERVICES_PAGES_MAX: usize = 10;
+const SERVICES_PAGES_MAX: usize = 50;
 
 /// Answers a review of a workload, for one policy.
 pub(crate) async fn judge_workload(app: &App, policy: String, body: Bytes) -> Response {
@@ -90,14 +89,18 @@ async fn violations(
     };
     let constraints = &judging.spec().constraints;
     let namespace = review.namespace.as_str();
-    let services = if constraints.require_routed_service {
-        services(client, namespace).await?
+    let (lookups, place) = (known.lookups(), (namespace, &labels));
+    let injected = policies.iter().any(|it| it.injects());
+    let rivals = if constraints.require_sidecar && injected {
+        let rivals = lookups.rivals(client, &policies, place, workload.name);
+        Some(rivals.await?)
     } else {
         None
     };
-    let injected = policies.iter().any(|it| it.injects());
-    let rivals = if constraints.require_sidecar && injected {
-        Some(rivals(client, &policies, (namespace, &labels), workload.name).await?)
+    let mut _alone = None;
+    let services = if constraints.require_routed_service {
+        _alone = Some(lookups.services(SERVICES_DEADLINE).await?);
+        services(client, namespace).await?
     } else {
         None
     };

@@ -2,6 +2,7 @@
 //!
 //! Its size follows the number of policies and, while there is one, of namespaces.
 
+use crate::policy::lookups::Lookups;
 use crate::readiness::{Part, Readiness};
 use crate::watch::{Events, Feed, MetadataOf, Scope, Seen, follow};
 use inject::policy::{Labels, Policy, of_namespace};
@@ -62,6 +63,7 @@ pub struct Known {
     changes: watch::Sender<u64>,
     /// Counts reviews after which a status may be another.
     reviews: watch::Sender<u64>,
+    lookups: Lookups,
 }
 
 impl Known {
@@ -73,12 +75,18 @@ impl Known {
             namespaces: watch::Sender::default(),
             changes: watch::Sender::default(),
             reviews: watch::Sender::default(),
+            lookups: Lookups::default(),
         }
     }
 
     /// There are none, and nobody looks for any.
     pub fn none(&self) {
         self.policies.send_modify(|policies| policies.listed = true);
+    }
+
+    /// What is not known, and looked up.
+    pub fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// Namespaces that no policy is about.

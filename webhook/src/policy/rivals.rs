@@ -5,7 +5,7 @@ use crate::client::{ApiError, within};
 use crate::policy::places::{Places, read, resource};
 use common::contract;
 use futures_util::future::try_join_all;
-use inject::policy::{Claim, Labels, Policy, Rivals, WorkloadKind};
+use inject::policy::{Labels, Policy, Rivals, WorkloadKind};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
@@ -15,26 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest wait for all answers about one name.
-const DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 /// Names that are looked at for one count; each takes six requests.
 const CONTESTED_MAX: usize = 100;
 
 /// Namespace and name.
 pub type Name = (String, String);
-
-/// What stands against a claim in this namespace.
-///
-/// # Errors
-/// If the API server does not say who has the name, in time.
-pub async fn against(
-    client: &Client,
-    policies: &[Arc<Policy>],
-    (namespace, labels): (&str, &Labels),
-    claim: &Claim,
-) -> Result<Option<String>, ApiError> {
-    let rivals = rivals(client, policies, (namespace, labels), &claim.owner.name).await?;
-    Ok(rivals.against(claim))
-}
 
 /// What has this name in this namespace.
 ///

@@ -1,6 +1,7 @@
 use super::*;
 use crate::fake_api::FakeApi;
 use crate::readiness::Readiness;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -115,6 +116,24 @@ async fn a_namespace_with_too_many_services_is_not_judged_by_them() {
     add("one-more");
     let said = violations(&known, &client, "rules", &review).await;
     assert_eq!(said.unwrap(), None, "one that is not known may serve it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_review_at_a_time_has_few_services_in_memory() {
+    let api = FakeApi::new();
+    let known = known(&api, "Enforce", json!({"requireRoutedService": true})).await;
+    for index in 0..9 {
+        let path = format!("/api/v1/namespaces/shop/services/s{index}");
+        api.put(&path, json!({"metadata": {}}));
+    }
+    let (client, counts) = api.counted();
+    let review = review("Deployment", 2);
+    let one = |_| violations(&known, &client, "rules", &review);
+    for said in join_all((0..10).map(one)).await {
+        assert!(said.unwrap().is_some());
+    }
+    assert_eq!(counts.most(), 1);
+    assert_eq!(counts.all(), 10 * 3, "pages of four");
 }
 
 #[test]

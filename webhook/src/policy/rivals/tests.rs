@@ -29,9 +29,8 @@ async fn why(api: &FakeApi, kind: &str, name: &str) -> Option<String> {
     let pod = json!({"metadata": {"ownerReferences": [owner]}, "spec": {}});
     let claim = claim(&pod, &policies()).unwrap();
     let place = ("shop", &Labels::new());
-    against(&api.client(), &policies(), place, &claim)
-        .await
-        .unwrap()
+    let found = rivals(&api.client(), &policies(), place, name).await;
+    found.unwrap().against(&claim)
 }
 
 #[tokio::test(start_paused = true)]
