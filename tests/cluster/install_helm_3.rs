@@ -25,11 +25,7 @@ pub(crate) async fn lives(cluster: &Cluster, binaries: Binaries) -> Result<()> {
     helm.with_values(&["upgrade"], &[]).await?;
     same(&first, &of_the_release(cluster).await?).context("an upgrade to itself")?;
 
-    // One that needs an entry, which has to go with the rights that policies take.
-    apply(cluster, &policy()).await?;
-    entries(cluster, &[ENTRY], &[]).await?;
     let other = [
-        "--set=policies.enabled=false",
         "--set=webhook.failurePolicy=Ignore",
         "--set=webhook.replicas=1",
         "--set=webhook.timeoutSeconds=7",
@@ -47,6 +43,24 @@ pub(crate) async fn lives(cluster: &Cluster, binaries: Binaries) -> Result<()> {
     );
     let budget = "PodDisruptionBudget/active-passive-webhook";
     ensure!(!changed.contains_key(budget), "one replica has a budget");
+
+    helm.run(&["rollback", RELEASE, "2", "--wait", "--timeout=90s"])
+        .await?;
+    same(&first, &of_the_release(cluster).await?).context("a rollback")?;
+    injects(cluster).await?;
+    switches_policies_off(&helm).await?;
+
+    helm.run(&["uninstall", RELEASE]).await?;
+    only_what_is_kept(cluster).await
+}
+
+/// What a policy needs goes with the rights that policies take.
+async fn switches_policies_off(helm: &Helm<'_>) -> Result<()> {
+    let cluster = helm.cluster;
+    apply(cluster, &policy()).await?;
+    entries(cluster, &[ENTRY], &[]).await?;
+    helm.with_values(&["upgrade"], &["--set=policies.enabled=false"])
+        .await?;
     eventually("no entry is left", ENTRIES_MS, async || {
         let left = entries_of(cluster).await?;
         Ok(if left.contains(ENTRY) {
@@ -59,14 +73,7 @@ pub(crate) async fn lives(cluster: &Cluster, binaries: Binaries) -> Result<()> {
     cluster
         .kubectl(&["delete", "activepassivepolicy", POLICY])
         .await?;
-
-    helm.run(&["rollback", RELEASE, "2", "--wait", "--timeout=90s"])
-        .await?;
-    same(&first, &of_the_release(cluster).await?).context("a rollback")?;
-    injects(cluster).await?;
-
-    helm.run(&["uninstall", RELEASE]).await?;
-    only_what_is_kept(cluster).await
+    Ok(())
 }
 
 const POLICY: &str = "left";
