@@ -51,6 +51,7 @@ mod routing_apply;
 mod seeds;
 mod service_mode;
 mod service_mode_attempts;
+mod service_mode_load;
 mod service_mode_seed;
 mod steady;
 mod tutorial;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         .chain(service_mode::CASES)
         .chain(service_mode_seed::CASES)
         .chain(service_mode_attempts::CASES)
+        .chain(service_mode_load::CASES)
         .chain(webhook_attempts::CASES)
         .chain(monitoring::CASES)
         .chain(input::CASES)

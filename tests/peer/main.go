@@ -6,6 +6,10 @@
 // On SIGTERM it releases the Lease, then strips its own label. When it has lost the Lease
 // otherwise it strips its own label and exits, and the kubelet starts it again.
 //
+// The electors differ in a few rules, which these variables choose: STRIP_OTHERS=false leaves the
+// labels of others alone, STRIP_FIRST=true strips the own label on SIGTERM before the Lease is
+// released.
+//
 // Its log says when it renewed the Lease, and when it was told that it leads and does not, by
 // CLOCK_BOOTTIME, which all processes of one machine share.
 package main
@@ -51,6 +55,8 @@ type peer struct {
 	selector string
 	// Key and value of the active pod's label.
 	key, value string
+	// Whether a winner strips the others.
+	stripsOthers bool
 }
 
 func main() {
@@ -71,13 +77,23 @@ func main() {
 		selector:  need("SELECTOR"),
 		key:       need("ACTIVE_KEY"),
 		value:     need("ACTIVE_VALUE"),
+
+		stripsOthers: os.Getenv("STRIP_OTHERS") != "false",
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if !p.waitReady(ctx) {
 		return
 	}
-	p.elect(ctx)
+	election, release := context.WithCancel(context.Background())
+	defer release()
+	context.AfterFunc(ctx, func() {
+		if os.Getenv("STRIP_FIRST") == "true" {
+			p.strip()
+		}
+		release()
+	})
+	p.elect(election)
 	p.strip()
 }
 
@@ -167,21 +183,28 @@ func ready(pod *corev1.Pod) bool {
 	return false
 }
 
-// lead strips the others, then labels the own pod.
+// lead strips the others, if it does, then labels the own pod.
 func (p *peer) lead(ctx context.Context) {
 	stamp(bootMs(), "started leading")
+	if p.stripsOthers {
+		p.stripOthers(ctx)
+	}
+	p.label(ctx, p.pod, &p.value)
+}
+
+// stripOthers takes the label from every other pod of the group.
+func (p *peer) stripOthers(ctx context.Context) {
 	list := metav1.ListOptions{LabelSelector: p.selector}
 	pods, err := p.client.CoreV1().Pods(p.namespace).List(ctx, list)
 	if err != nil {
 		log.Printf("list the pods of the group: %v", err)
-	} else {
-		for _, pod := range pods.Items {
-			if _, labelled := pod.Labels[p.key]; labelled && pod.Name != p.pod {
-				p.label(ctx, pod.Name, nil)
-			}
+		return
+	}
+	for _, pod := range pods.Items {
+		if _, labelled := pod.Labels[p.key]; labelled && pod.Name != p.pod {
+			p.label(ctx, pod.Name, nil)
 		}
 	}
-	p.label(ctx, p.pod, &p.value)
 }
 
 // strip takes the label from the own pod.

@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::journal::{Entries, Entry, Kind};
+use super::refusals::{Refusal, end_with};
 use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, text, with_our_image};
 use crate::context::{Case, Context};
 
@@ -103,18 +104,7 @@ async fn one_active(context: &Context<'_>) -> Result<()> {
     let others = labelled.filter(ever).filter(|entry| entry.name != active);
     ensure!(others.count() == 0, "another pod was active meanwhile");
     // What the Service selects is what answers.
-    let endpoints = context
-        .kubectl(&["get", "endpointslices", "-o", "json"])
-        .await?;
-    let endpoints: Value = serde_json::from_str(&endpoints)?;
-    let slices = endpoints["items"].as_array().context("no slices")?;
-    let targets = slices
-        .iter()
-        .flat_map(|slice| slice["endpoints"].as_array());
-    let targets: Vec<_> = targets
-        .flatten()
-        .filter_map(|it| text(it, "/targetRef/name"))
-        .collect();
+    let targets = stage.led_to().await?;
     ensure!(
         targets == [active.as_str()],
         "the Service leads to {targets:?}"
@@ -216,43 +206,20 @@ async fn other_labelled(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A pod with the sidecar alone, in the place of the seed's by name, and with these variables.
-fn lone_pod(name: &str, env: &[(&str, &str)]) -> String {
-    let more: String = env
-        .iter()
-        .map(|(key, value)| format!("    - name: {key}\n      value: {value:?}\n"))
-        .collect();
-    let image = tests::cluster::images::Kind::Sidecar.name();
-    format!(
-        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n  restartPolicy: Never\n  \
-         containers:\n  - name: {CONTAINER}\n    image: {image}\n    env:\n    \
-         - name: ACTIVE_PASSIVE_PERSONALITY\n      value: apsc\n{more}"
-    )
-}
-
 async fn missing_env(context: &Context<'_>) -> Result<()> {
-    let manifest = [
-        lone_pod("no-namespace", &[("POD_NAME", "a")]),
-        lone_pod("no-name", &[("POD_NAMESPACE", "a")]),
-    ]
-    .join("---\n");
-    let mut stage = Stage::open(context, &manifest).await?;
-    for (pod, message) in [
-        ("no-namespace", "missing POD_NAMESPACE env var"),
-        ("no-name", "missing POD_NAME env var"),
-    ] {
-        let code = stage
-            .until("the sidecar ends", SETTLED_MS, |entries| {
-                let pods = entries.now(Kind::Pod);
-                let ended = "/status/containerStatuses/0/state/terminated/exitCode";
-                pods.get(pod)?.pointer(ended)?.as_i64()
-            })
-            .await?;
-        ensure!(code == 255, "{pod} exits with {code}");
-        let log = context.kubectl(&["logs", pod]).await?;
-        ensure!(log.contains(message), "{pod} says {log:?}");
-    }
-    Ok(())
+    let refusals = [
+        Refusal {
+            pod: "no-namespace",
+            env: &[("POD_NAME", "a")],
+            message: "missing POD_NAMESPACE env var",
+        },
+        Refusal {
+            pod: "no-name",
+            env: &[("POD_NAMESPACE", "a")],
+            message: "missing POD_NAME env var",
+        },
+    ];
+    end_with(context, ("apsc", 255), &refusals).await
 }
 
 async fn default_key(context: &Context<'_>) -> Result<()> {

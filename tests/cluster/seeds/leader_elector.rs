@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::cluster::images;
 use tokio::time::sleep;
 
 use super::journal::{Entries, Kind};
+use super::refusals::{Refusal, end_with};
 use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, with_our_image};
 use crate::context::{Case, Context, eventually};
 
@@ -215,49 +215,27 @@ async fn healthz(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A pod with the sidecar alone, in the place of the seed's by name, and with these variables.
-fn lone_pod(name: &str, env: &[(&str, &str)]) -> String {
-    let more: String = env
-        .iter()
-        .map(|(key, value)| format!("    - name: {key}\n      value: {value:?}\n"))
-        .collect();
-    let image = images::Kind::Sidecar.name();
-    format!(
-        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n  restartPolicy: Never\n  \
-         containers:\n  - name: {CONTAINER}\n    image: {image}\n    env:\n    \
-         - name: ACTIVE_PASSIVE_PERSONALITY\n      value: leader-elector\n{more}"
-    )
-}
-
 async fn missing_env(context: &Context<'_>) -> Result<()> {
-    let (lease, namespace) = (("LEASE_NAME", "a"), ("NAMESPACE", "b"));
-    let cases = [
-        ("no-lease", vec![namespace], "LEASE_NAME not set"),
-        ("no-namespace", vec![lease], "NAMESPACE not set"),
-        (
-            "no-pod",
-            vec![lease, namespace, ("LABEL_POD_ROLE", "true")],
-            "POD_NAME must be set when LABEL_POD_ROLE is enabled",
-        ),
+    const LEASE: (&str, &str) = ("LEASE_NAME", "a");
+    const NAMESPACE: (&str, &str) = ("NAMESPACE", "b");
+    let refusals = [
+        Refusal {
+            pod: "no-lease",
+            env: &[NAMESPACE],
+            message: "LEASE_NAME not set",
+        },
+        Refusal {
+            pod: "no-namespace",
+            env: &[LEASE],
+            message: "NAMESPACE not set",
+        },
+        Refusal {
+            pod: "no-pod",
+            env: &[LEASE, NAMESPACE, ("LABEL_POD_ROLE", "true")],
+            message: "POD_NAME must be set when LABEL_POD_ROLE is enabled",
+        },
     ];
-    let pods: Vec<String> = cases
-        .iter()
-        .map(|(pod, env, _)| lone_pod(pod, env))
-        .collect();
-    let mut stage = Stage::open(context, &pods.join("---\n")).await?;
-    for (pod, _, message) in cases {
-        let code = stage
-            .until("the sidecar ends", SETTLED_MS, |entries| {
-                let pods = entries.now(Kind::Pod);
-                let ended = "/status/containerStatuses/0/state/terminated/exitCode";
-                pods.get(pod)?.pointer(ended)?.as_i64()
-            })
-            .await?;
-        ensure!(code == 2, "{pod} exits with {code}");
-        let log = context.kubectl(&["logs", pod]).await?;
-        ensure!(log.contains(message), "{pod} says {log:?}");
-    }
-    Ok(())
+    end_with(context, ("leader-elector", 2), &refusals).await
 }
 
 /// A sidecar that stands still cannot take its file away: its age tells.

@@ -6,7 +6,10 @@ mod http;
 mod journal;
 mod leader_elector;
 mod leader_labeler;
+mod migrate;
+mod mixed;
 mod profiles;
+mod refusals;
 mod service_leader_election;
 mod stage;
 
@@ -21,4 +24,6 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(profiles::CASES)
         .chain(service_leader_election::CASES)
         .chain(http::CASES)
+        .chain(migrate::CASES)
+        .chain(mixed::CASES)
 }

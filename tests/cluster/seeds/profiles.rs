@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use tests::cluster::AuditEvent;
 use tests::cluster::images;
 
 use super::journal::{Entries, Kind};
@@ -10,6 +11,8 @@ use crate::context::{Case, Context};
 
 /// How soon after a deletion another pod is active, milliseconds.
 const MOVED_MS: u64 = 10_000;
+/// How long two renewals may take, milliseconds.
+const RENEWED_MS: u64 = 15_000;
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -23,6 +26,21 @@ pub(crate) const CASES: &[Case] = &[
                     key: "apsc.knoppiks.de/state",
                     active: "active",
                     passive: None,
+                },
+            ))
+        },
+    },
+    Case {
+        name: "seeds: profile_service_leader_election_beside_fencing",
+        run: |context| {
+            Box::pin(profile(
+                context,
+                &Profile {
+                    name: "service-leader-election",
+                    lease: "web",
+                    key: "active-passive.dev/role",
+                    active: "active",
+                    passive: Some("passive"),
                 },
             ))
         },
@@ -150,6 +168,7 @@ async fn profile(context: &Context<'_>, profile: &Profile) -> Result<()> {
     ensure!(names == [profile.lease], "{names:?}");
     let fenced = label(leases[profile.lease], "active-passive.dev/lease");
     ensure!(fenced == Some("false"), "{}", leases[profile.lease]);
+    nobody_polls(&mut stage).await?;
     stage.delete(&old).await?;
     stage
         .until("another pod is active", MOVED_MS, |entries| {
@@ -159,4 +178,38 @@ async fn profile(context: &Context<'_>, profile: &Profile) -> Result<()> {
             (now != old && label(pods.get(now)?, profile.key) == Some(profile.active)).then_some(())
         })
         .await
+}
+
+/// A group without an annotated Service may not list Services, and asks every 30 s whether it may.
+fn is_look_for_services(event: &AuditEvent) -> bool {
+    let object = event.object_ref.as_ref();
+    let status = event.response_status.as_ref();
+    object.is_some_and(|it| it.resource == "services") && status.is_some_and(|it| it.code == 403)
+}
+
+/// From one renewal to the one after the next, nothing else is written, and nothing is read.
+async fn nobody_polls(stage: &mut Stage<'_>) -> Result<()> {
+    let versions = |entries: &Entries| {
+        let leases = entries.iter().filter(|entry| entry.kind == Kind::Lease);
+        leases.count()
+    };
+    let settled = versions(&stage.journal.entries());
+    let renewed = |times: usize| {
+        move |entries: &Entries| (versions(entries) >= settled + times).then_some(())
+    };
+    // Watches that have just begun are behind it then.
+    stage.until("a renewal", RENEWED_MS, renewed(1)).await?;
+    let mut audit = stage.context.cluster.audit();
+    audit.skip()?;
+    stage.until("two more", RENEWED_MS, renewed(3)).await?;
+    let namespace = &stage.context.namespace;
+    let accounts = format!("system:serviceaccount:{namespace}:active-passive-group-");
+    let events = audit.read()?.into_iter();
+    let asked: Vec<AuditEvent> = events
+        .filter(|event| event.user.username.starts_with(&accounts))
+        .filter(|event| !["update", "watch"].contains(&event.verb.as_str()))
+        .filter(|event| !is_look_for_services(event))
+        .collect();
+    ensure!(asked.is_empty(), "asked at rest: {asked:#?}");
+    Ok(())
 }

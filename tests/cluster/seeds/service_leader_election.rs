@@ -1,12 +1,16 @@
 //! maksim-paskal/service-leader-election.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use http::Request;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use tokio::time::sleep;
+
 use super::journal::{Entries, Kind};
-use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, text, with_our_image};
+use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, with_our_image};
 use crate::context::{Case, Context, eventually};
 
 const MANIFEST: &str = include_str!("service_leader_election.yaml");
@@ -19,6 +23,13 @@ const PORT: u16 = 28_086;
 const MOVED_MS: u64 = 10_000;
 /// How soon an answer follows what is, milliseconds.
 const ANSWERED_MS: u64 = 8_000;
+/// How long a lease and the move after it may take, milliseconds: a standby polls.
+const EXPIRED_MS: u64 = 25_000;
+/// How long requests of waiting sidecars are counted, milliseconds.
+const COUNTED_MS: u64 = 5_000;
+/// Most of them, of two sidecars that ask twice a second. The seed's ask 25 times each, which is what
+/// client-go lets them.
+const ASKED_MAX: usize = 30;
 /// Longest value of a label.
 const LABEL_CHARS_MAX: usize = 63;
 
@@ -54,6 +65,14 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "seeds: service_leader_election_8_long_pod_names",
         run: |context| Box::pin(long_names(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_fixed_standby_again_after_a_lost_lease",
+        run: |context| Box::pin(standby_again(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_fixed_waits_without_a_flood",
+        run: |context| Box::pin(waits(context)),
     },
 ];
 
@@ -126,20 +145,12 @@ async fn own_name(context: &Context<'_>) -> Result<()> {
 }
 
 async fn selector(context: &Context<'_>) -> Result<()> {
-    let (_stage, [leader, _]) = settled(context).await?;
+    let (stage, [leader, _]) = settled(context).await?;
     eventually(
         "the Service leads to the leader alone",
         ANSWERED_MS,
         async || {
-            let slices = context
-                .kubectl(&["get", "endpointslices", "-o", "json"])
-                .await?;
-            let slices: Value = serde_json::from_str(&slices)?;
-            let slices = slices["items"].as_array().into_iter().flatten();
-            let all = slices
-                .flat_map(|slice| slice["endpoints"].as_array())
-                .flatten();
-            let names: Vec<_> = all.filter_map(|it| text(it, "/targetRef/name")).collect();
+            let names = stage.led_to().await?;
             let right = names == [leader.as_str()];
             Ok(if right {
                 Ok(())
@@ -236,5 +247,55 @@ async fn long_names(context: &Context<'_>) -> Result<()> {
     let services = entries.now(Kind::Service);
     let value = key_of(services[SERVICE]).context("no key")?;
     ensure!(value.len() <= LABEL_CHARS_MAX, "{value}");
+    Ok(())
+}
+
+/// The seed's sidecar that has lost its Lease lives on and never takes part again.
+async fn standby_again(context: &Context<'_>) -> Result<()> {
+    let (mut stage, [first, second]) = settled(context).await?;
+    for (from, to) in [(&first, &second), (&second, &first)] {
+        let uid = stage.uid(from)?;
+        let cluster = context.cluster;
+        cluster.signal(&uid, KEY, Signal::SIGSTOP).await?;
+        let moved = |entries: &Entries| selected(entries).filter(|now| now == to);
+        let moved = stage.until("the selector moves", EXPIRED_MS, moved).await;
+        cluster.signal(&uid, KEY, Signal::SIGCONT).await?;
+        moved?;
+    }
+    Ok(())
+}
+
+/// The seed's sidecar asks without a pause whether its container is ready.
+async fn waits(context: &Context<'_>) -> Result<()> {
+    let manifest = with_our_image(MANIFEST, IMAGE)?;
+    let ready = "            path: /healthz\n            port: 8080\n";
+    ensure!(manifest.contains(ready), "the app has no probe");
+    let never = manifest.replace(ready, "            path: /never\n            port: 1\n");
+    let mut stage = Stage::open(context, &never).await?;
+    let waiting = |entries: &Entries| {
+        let pods = entries.now(Kind::Pod);
+        let labelled = pods.values().filter(|pod| label(pod, KEY).is_some());
+        (labelled.count() == 2).then_some(())
+    };
+    stage
+        .until("both sidecars wait", SETTLED_MS, waiting)
+        .await?;
+    let mut audit = context.cluster.audit();
+    audit.skip()?;
+    // What is counted is what happens in a time.
+    sleep(Duration::from_millis(COUNTED_MS)).await;
+    let account = format!("system:serviceaccount:{}:{KEY}", context.namespace);
+    let asked = audit.read()?.into_iter();
+    let asked = asked.filter(|event| event.user.username == account).count();
+    println!("service-leader-election: {asked} requests in {COUNTED_MS} ms of waiting");
+    ensure!(
+        (1..=ASKED_MAX).contains(&asked),
+        "{asked} requests in {COUNTED_MS} ms"
+    );
+    let leases = stage.journal.entries();
+    ensure!(
+        leases.now(Kind::Lease).is_empty(),
+        "one that is not ready takes part"
+    );
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::DeleteParams;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 use tests::cluster::images;
 use tests::observe::is_ready;
@@ -50,6 +51,15 @@ impl<'a> Stage<'a> {
     pub(crate) async fn label(&self, pod: &str, label: &str) -> Result<()> {
         let args = ["label", "pod", pod, label, "--overwrite"];
         self.context.kubectl(&args).await.map(drop)
+    }
+
+    /// The pods that the namespace's Services lead to.
+    pub(crate) async fn led_to(&self) -> Result<Vec<String>> {
+        let slices = self.context.api::<EndpointSlice>();
+        let slices = slices.list(&ListParams::default()).await?.items.into_iter();
+        let endpoints = slices.flat_map(|slice| slice.endpoints);
+        let pods = endpoints.filter_map(|endpoint| endpoint.target_ref?.name);
+        Ok(pods.collect())
     }
 
     /// uid of a pod.

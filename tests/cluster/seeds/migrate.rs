@@ -1,0 +1,181 @@
+//! Manifests of other systems, run as they are with our image, then rewritten by the plugin and applied.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::journal::{Entries, Kind};
+use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, text, with_our_image};
+use crate::cli::Plugin;
+use crate::context::{Case, Context, eventually};
+
+/// How long a rollout of two pods may take, as kubectl takes it.
+const ROLLOUT: &str = "--timeout=90s";
+/// How soon after a deletion the Service leads to another pod alone, milliseconds.
+const MOVED_MS: u64 = 15_000;
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "seeds: migrate_apsc_elects_and_routes",
+        run: |context| Box::pin(apsc(context)),
+    },
+    Case {
+        name: "seeds: migrate_service_leader_election_elects_and_routes",
+        run: |context| Box::pin(service_leader_election(context)),
+    },
+];
+
+async fn apsc(context: &Context<'_>) -> Result<()> {
+    let manifest = with_our_image(include_str!("apsc.yaml"), "knoppiks/apsc")?;
+    let migrated = Migrated {
+        deployment: "apsc-test",
+        lease: "apsc-test-server",
+    };
+    let mut stage = migrated.play(context, &manifest).await?;
+    let active = migrated.leads_to_the_holder(&stage).await?;
+    stage.delete(&active).await?;
+    let labelled = |entries: &Entries| {
+        let pods = entries.now(Kind::Pod);
+        let mut labelled = pods
+            .iter()
+            .filter(|(_, pod)| label(pod, "example.com/state").is_some());
+        let (name, _) = labelled.next()?;
+        (labelled.next().is_none() && **name != active).then_some(())
+    };
+    stage
+        .until("another pod alone is labelled", MOVED_MS, labelled)
+        .await?;
+    migrated.leads_to_the_holder(&stage).await.map(drop)
+}
+
+async fn service_leader_election(context: &Context<'_>) -> Result<()> {
+    let image = "paskalmaksim/service-leader-election:latest";
+    let manifest = with_our_image(include_str!("service_leader_election.yaml"), image)?;
+    let migrated = Migrated {
+        deployment: "app",
+        lease: "lockname",
+    };
+    let stage = migrated.play(context, &manifest).await?;
+    let active = migrated.leads_to_the_holder(&stage).await?;
+    let entries = stage.journal.entries();
+    let selector = &entries.now(Kind::Service)["servicename"]["spec"]["selector"];
+    let keys: Vec<&String> = selector.as_object().context("a selector")?.keys().collect();
+    ensure!(
+        keys == ["active-passive.dev/pod", "app", "tier"],
+        "{selector}"
+    );
+    stage.delete(&active).await?;
+    let next = migrated.leads_to_the_holder(&stage).await?;
+    ensure!(next != active, "{next} is being deleted");
+    Ok(())
+}
+
+/// What a manifest makes.
+struct Migrated {
+    deployment: &'static str,
+    lease: &'static str,
+}
+
+impl Migrated {
+    /// Runs it as it is, then as the plugin rewrites it, with the commands that the plugin names.
+    async fn play<'a>(&self, context: &'a Context<'a>, manifest: &str) -> Result<Stage<'a>> {
+        let mut stage = Stage::open(context, manifest).await?;
+        let settled = |entries: &Entries| ready_pods(entries, 2).map(drop);
+        stage
+            .until("both pods are ready", SETTLED_MS, settled)
+            .await?;
+        self.leads_to_the_holder(&stage).await?;
+
+        let plugin = Plugin::new(context)?;
+        let path = plugin.file("app.yaml", manifest)?;
+        let shown = plugin.say(&["migrate", "-f", &path]).await?;
+        ensure!(
+            std::fs::read_to_string(&path)? == manifest,
+            "it was written without --write"
+        );
+        let said = plugin.say(&["migrate", "-f", &path, "--write"]).await?;
+        ensure!(said.starts_with("wrote "), "{said}");
+        let again = plugin.say(&["migrate", "-f", &path, "--write"]).await?;
+        ensure!(again.starts_with("Nothing to migrate"), "{again}");
+        context.kubectl(&["apply", "-f", &path]).await?;
+        plugin.end()?;
+        let commands = commands(&shown);
+        let (meanwhile, last) = commands.split_at(commands.len() - 1);
+        shell(context, meanwhile).await?;
+        let deployment = format!("deployment/{}", self.deployment);
+        context
+            .kubectl(&["rollout", "status", &deployment, ROLLOUT])
+            .await?;
+        let new = |entries: &Entries| {
+            let names = ready_pods(entries, 2)?;
+            let pods = entries.now(Kind::Pod);
+            names
+                .iter()
+                .all(|name| has_our_sidecar(pods[name]))
+                .then_some(())
+        };
+        stage.until("all pods are new", SETTLED_MS, new).await?;
+        shell(context, last).await?;
+        Ok(stage)
+    }
+
+    /// The holder of the Lease, once all Services lead to it alone.
+    async fn leads_to_the_holder(&self, stage: &Stage<'_>) -> Result<String> {
+        eventually("Services lead to the holder", SETTLED_MS, async || {
+            let led = stage.led_to().await?;
+            let entries = stage.journal.entries();
+            let leases = entries.now(Kind::Lease);
+            let names: Vec<&str> = leases.keys().copied().collect();
+            let holder = leases.get(self.lease).map(|lease| holder(lease));
+            Ok(match (&led[..], holder) {
+                ([led], Some(holder)) if led == holder && names == [self.lease] => Ok(led.clone()),
+                _ => Err(format!("{led:?} of Leases {names:?}, held by {holder:?}")),
+            })
+        })
+        .await
+    }
+}
+
+fn has_our_sidecar(pod: &Value) -> bool {
+    let sidecar = text(pod, "/spec/initContainers/0/name");
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+    sidecar == Some("active-passive") && containers.is_some_and(|it| it.len() == 1)
+}
+
+/// The commands that a person would copy, one a step.
+fn commands(said: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in said.lines() {
+        let command = line
+            .strip_prefix("     ")
+            .filter(|it| it.starts_with("kubectl "));
+        if let (true, Some(last), Some(command)) = (goes_on, commands.last_mut(), command) {
+            last.push_str(&format!("\n{command}"));
+        } else {
+            commands.extend(command.map(str::to_owned));
+        }
+        goes_on = command.is_some_and(|command| command.ends_with('\\'));
+    }
+    commands
+}
+
+async fn shell(context: &Context<'_>, commands: &[String]) -> Result<()> {
+    let cluster = context.cluster;
+    let mut path = cluster.binaries().search_path();
+    path.push(":/usr/bin:/bin");
+    for command in commands {
+        let output = Command::new(Path::new("/bin/sh"))
+            .args(["-ec", command])
+            .env("PATH", &path)
+            .env("KUBECONFIG", cluster.kubeconfig())
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{command}: {error}");
+    }
+    Ok(())
+}
