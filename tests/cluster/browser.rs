@@ -188,21 +188,15 @@ impl Browser {
 
     /// Waits until an expression holds.
     pub(crate) async fn until(&mut self, what: &str, expression: &str) -> Result<()> {
+        let page = "document.querySelector('dialog[open]')?.innerText ?? document.body.innerText";
         eventually(what, SHOWN_MS, async || {
-            let value = self.eval(expression).await?;
-            let holds = value == true;
-            let page =
-                "document.querySelector('dialog[open]')?.innerText ?? document.body.innerText";
-            let shown = if holds {
-                Value::Null
-            } else {
-                self.eval(page).await?
-            };
-            Ok(if holds {
-                Ok(())
-            } else {
-                Err(format!("{value}, on\n{shown}"))
-            })
+            // While a page comes and goes, what an expression is about is not there.
+            let value = self.eval(expression).await;
+            if value.as_ref().is_ok_and(|value| *value == true) {
+                return Ok(Ok(()));
+            }
+            let shown = self.eval(page).await.unwrap_or_default();
+            Ok(Err(format!("{value:?}, on\n{shown}")))
         })
         .await
     }

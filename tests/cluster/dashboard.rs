@@ -178,11 +178,11 @@ async fn switchover(page: &mut Browser, scene: &Scene<'_>) -> Result<()> {
         page.until(&format!("the lane of {pod} is {phase}"), &lane)
             .await?;
     }
-    let told = page.text("#said").await?;
-    ensure!(
-        told.contains(&format!("{} is active", new.name)),
-        "{told:?}"
+    let told = format!(
+        "document.querySelector('#said').textContent.startsWith('{GROUP}: the move to {} took ')",
+        new.name
     );
+    page.until("it is said to who cannot see it", &told).await?;
     pictures(page, "moved").await
 }
 
@@ -291,7 +291,8 @@ async fn rights(context: &Context<'_>, plugin: &Plugin<'_>, page: &mut Browser) 
     page.eval("sessionStorage.clear()").await?;
     let bare = address.split('#').next().unwrap_or_default();
     page.open(&format!("{bare}?again")).await?;
-    let locked = "!document.querySelector('#locked').hidden && !document.querySelector('.row')";
+    let locked =
+        "document.querySelector('#locked')?.hidden === false && !document.querySelector('.row')";
     page.until("without the key there is nothing", locked)
         .await?;
     server.kill().await?;

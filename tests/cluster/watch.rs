@@ -48,10 +48,11 @@ async fn watch(context: &Context<'_>) -> Result<()> {
     let new = scene.settled().await?;
     let moved = line(&mut said, " is active instead of ").await?;
     let expected = format!(
-        "{} is active instead of {}: switchover, took ",
+        "{} is active instead of {}: switchover, ",
         new.name, old.name
     );
     ensure!(moved.contains(&expected), "no {expected:?} in {moved:?}");
+    line(&mut said, &format!("the move to {} took ", new.name)).await?;
 
     plugin.say(&["pause", GROUP]).await?;
     line(&mut said, "paused: the role stays where it is").await?;

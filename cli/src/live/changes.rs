@@ -1,5 +1,6 @@
 //! What has changed between two looks at a group, in words. Pure.
 
+use super::face::is_settling;
 use super::snapshot::Shown;
 use super::tracks::Phase;
 use crate::age::took;
@@ -64,9 +65,21 @@ fn of_role(before: &Shown, after: &Shown) -> Vec<Change> {
     let mut changes = Vec::new();
     let known = arrived(before).last().map_or(0, |entry| entry.term);
     let mut holder = before.group.leader();
-    for entry in arrived(after).into_iter().filter(|it| it.term > known) {
-        changes.push(Change::of_role(moved(&entry, holder.as_deref())));
+    let entries = arrived(after);
+    let last = entries.last().map(|entry| entry.term);
+    for entry in entries.into_iter().filter(|it| it.term > known) {
+        let is_settled = last != Some(entry.term) || !is_settling(&after.group);
+        let text = moved(&entry, holder.as_deref(), is_settled);
+        changes.push(Change::of_role(text));
         holder = Some(entry.pod);
+    }
+    if let Some(entry) = after.group.last_move().filter(|it| it.term == known)
+        && let Some(ms) = entry.duration_ms
+        && is_settling(&before.group)
+        && !is_settling(&after.group)
+    {
+        let text = format!("the move to {} took {}", entry.pod, took(ms));
+        changes.push(Change::new(text));
     }
     if after.leaderless && !before.leaderless {
         let text = match after.group.leader() {
@@ -77,7 +90,7 @@ fn of_role(before: &Shown, after: &Shown) -> Vec<Change> {
     }
     if before.leaderless
         && !after.leaderless
-        && changes.is_empty()
+        && !changes.iter().any(|change| change.is_move)
         && let Some(leader) = after.group.leader()
     {
         changes.push(Change::of_role(format!("{leader} is active again")));
@@ -102,13 +115,14 @@ fn arrived(shown: &Shown) -> Vec<Entry> {
     entries
 }
 
-fn moved(entry: &Entry, from: Option<&str>) -> String {
+fn moved(entry: &Entry, from: Option<&str>, is_settled: bool) -> String {
     let Entry {
         term, pod, kind, ..
     } = entry;
     let instead = from.filter(|from| from != pod);
     let instead = instead.map(|from| format!(" instead of {from}"));
-    let took = entry.duration_ms.map(|ms| format!(", took {}", took(ms)));
+    let took = entry.duration_ms.filter(|_| is_settled);
+    let took = took.map(|ms| format!(", took {}", crate::age::took(ms)));
     format!(
         "{pod} is active{}: {kind}{}, term {term}",
         instead.unwrap_or_default(),

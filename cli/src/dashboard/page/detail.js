@@ -2,14 +2,15 @@
 
 import { attr, byId, el, keyed, text } from "./dom.js";
 import { WINDOWS, drawAxis, drawLane, drawStrip, makeAxis, makeLane, makeStrip, scaleOf } from "./lanes.js";
-import { leads, moves, needsAttention, readyOf, seenMs, state, worries } from "./state.js";
+import { leads, moves, needsAttention, nowMs, readyOf, seenMs, state } from "./state.js";
 import { clock, phase, span, took, why } from "./text.js";
 
 const LATEST_MAX = 12;
 const FRESH_MS = 30000;
 
 let view = null;
-let length = sessionStorage.getItem("window") ?? "1h";
+// Which time is shown; null: what fits the group.
+let length = sessionStorage.getItem("window");
 
 // --- A group --------------------------------------------------------------------------------
 
@@ -20,7 +21,7 @@ function fact(title) {
 
 function makeWindows() {
   const choices = WINDOWS.map(([id, name]) => {
-    const input = el("input", { type: "radio", name: "window", value: id, checked: id === length });
+    const input = el("input", { type: "radio", name: "window", value: id });
     input.addEventListener("change", () => {
       length = id;
       sessionStorage.setItem("window", id);
@@ -29,6 +30,20 @@ function makeWindows() {
     return el("label", {}, input, el("span", {}, name));
   });
   return el("fieldset", { class: "segments small" }, el("legend", { class: "unseen" }, "Time that is shown"), ...choices);
+}
+
+// The shortest time that has the last move in it, up to an hour; chosen anew when there is another.
+function fit(v, group) {
+  const last = moves(group)[0];
+  if (length === null && v.fitted !== (last?.term ?? 0)) {
+    v.fitted = last?.term ?? 0;
+    const age = last ? nowMs() - Date.parse(last.at) : Infinity;
+    v.fit = age < WINDOWS[0][2] * 0.8 ? WINDOWS[0][0] : WINDOWS[1][0];
+  }
+  const shown = length ?? v.fit;
+  const input = v.windows.querySelector(`input[value="${shown}"]`);
+  if (input && !input.checked) input.checked = true;
+  return (WINDOWS.find(([id]) => id === shown) ?? WINDOWS[1])[2];
 }
 
 function makeView(actions) {
@@ -49,6 +64,7 @@ function makeView(actions) {
   v.last = fact("Last move");
   v.facts = el("dl", { class: "facts" }, ...[v.active, v.since, v.term, v.ready, v.lease, v.last].map((it) => it.node));
   v.doubts = el("ul", { class: "warnings" });
+  v.windows = makeWindows();
   v.strip = makeStrip();
   v.axis = makeAxis();
   v.lanes = el("div", { class: "lanes" });
@@ -66,7 +82,7 @@ function makeView(actions) {
     el("header", { class: "title" }, el("div", {}, el("div", { class: "name" }, v.title, v.chip), v.sub), el("div", { class: "buttons" }, v.pause, v.switchover)),
     v.outcome, v.facts, v.doubts,
     el("section", { class: "part" },
-      el("header", { class: "part-head" }, el("h3", {}, "Pods"), makeWindows()),
+      el("header", { class: "part-head" }, el("h3", {}, "Pods"), v.windows),
       el("div", { class: "timeline" }, el("div", { class: "lead" }, el("span", { class: "lead-name" }, "moves"), v.strip.node), v.lanes, el("div", { class: "lead" }, el("span", { class: "lead-name" }), v.axis.node)),
       el("p", { class: "legend", "aria-hidden": "true" }, ...key)),
     v.servicesPart, v.movesPart,
@@ -139,7 +155,7 @@ function showPods(v, group) {
 }
 
 function drawPods(v, group) {
-  const scale = v.scale ?? scaleOf(group, lengthMs());
+  const scale = v.scale ?? scaleOf(group, fit(v, group));
   const rows = v.rows.filter((row) => row.pod || (row.track.spans.at(-1)?.[0] ?? 0) > scale.from);
   keyed(v.lanes, v.pods, rows, (row) => row.name, () => makePod(v), (part, row) => {
     const { name, pod, track } = row;
@@ -192,13 +208,11 @@ function showMoves(v, group) {
       attr(when, "title", clock(part.at, true));
       text(who, move.pod);
       text(kind, why(move.kind));
-      text(length, move.duration_ms === undefined ? "" : took(move.duration_ms));
+      text(length, move.duration_ms === undefined ? (move.settling ? "…" : "") : took(move.duration_ms));
       attr(length, "data-slow", move.duration_ms >= 5000 ? "" : null);
       text(term, String(move.term));
     });
 }
-
-const lengthMs = () => (WINDOWS.find(([id]) => id === length) ?? WINDOWS[1])[2];
 
 function tickGroup(v, group) {
   const now = seenMs();
@@ -211,7 +225,7 @@ function tickGroup(v, group) {
   text(v.lease.value, left === null || !leads(group) ? "–" : `${Math.ceil(left)}s of ${of}s`);
   v.bar.hidden = left === null || !leads(group);
   v.bar.value = left === null ? 0 : left / of;
-  v.scale = scaleOf(group, lengthMs());
+  v.scale = scaleOf(group, fit(v, group));
   drawPods(v, group);
   const last = moves(group)[0];
   const fresh = last && now - Date.parse(last.at) < FRESH_MS ? last.term : null;
@@ -228,8 +242,8 @@ function tickGroup(v, group) {
 function makeSummary() {
   const v = { kind: "summary", rows: new Map() };
   v.numbers = ["groups", "with an active pod", "to look at", "paused"].map((title) => {
-    const number = el("b", {});
-    return { node: el("div", { class: "number" }, number, el("span", {}, title)), number };
+    const [number, label] = [el("b", {}), el("span", {}, title)];
+    return { node: el("div", { class: "number" }, number, label), number, label };
   });
   v.list = el("ol", { class: "latest" });
   v.none = el("p", { class: "dim" }, "No role has moved yet.");
@@ -244,6 +258,7 @@ function showSummary(v) {
   const groups = [...state.groups.values()];
   const counts = [groups.length, groups.filter(leads).length, groups.filter(needsAttention).length, groups.filter((it) => it.paused).length];
   counts.forEach((count, index) => text(v.numbers[index].number, String(count)));
+  text(v.numbers[0].label, counts[0] === 1 ? "group" : "groups");
   attr(v.numbers[2].node, "data-state", counts[2] ? "bad" : null);
   const all = groups.flatMap((group) => moves(group).slice(0, LATEST_MAX).map((move) => ({ group, move, at: Date.parse(move.at), id: `${group.id} ${move.term}` })));
   const latest = all.filter((it) => it.move.kind !== "first").sort((a, b) => b.at - a.at).slice(0, LATEST_MAX);
@@ -301,7 +316,7 @@ export function tellOutcome(id, told, good) {
   if (view?.id !== id) return;
   view.outcome.hidden = false;
   attr(view.outcome, "data-good", good ? "" : null);
-  text(view.outcome, told);
+  text(view.outcome, told.replace(/^group /, "Group ").replaceAll("`", ""));
 }
 
 export function focusTitle() {

@@ -1,7 +1,7 @@
 // Who was what when: a lane a pod, all on one scale.
 
 import { el, keyed, text } from "./dom.js";
-import { nowMs, seenMs, state } from "./state.js";
+import { moves, nowMs, seenMs, state } from "./state.js";
 import { clock, isActive, phase, span, took, why } from "./text.js";
 
 const MINUTE = 60000;
@@ -65,11 +65,13 @@ export function drawStrip(strip, group, scale, freshTerm) {
   const width = strip.node.clientWidth || 600;
   const marks = [];
   let room = width + LABEL_GAP;
-  for (const move of [...group.history].reverse()) {
+  for (const move of moves(group)) {
     const at = Date.parse(move.at);
     if (at < scale.from) continue;
     const x = scale.part(at) * width;
     const labelled = room - x >= LABEL_GAP;
+    // Under a label there is no room for a dot.
+    if (!labelled && room - x < LABEL_GAP / 2) continue;
     if (labelled) room = x;
     const gap = move.kind === "first" ? 0 : move.duration_ms ?? 0;
     const side = x > width - 40 ? "right" : x < 30 ? "left" : "middle";

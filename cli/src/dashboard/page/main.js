@@ -71,11 +71,12 @@ function showAll() {
 }
 
 function tellMoves(happened) {
-  for (const { group, move } of happened) {
-    flash(group.id);
+  for (const { group, move, settled } of happened) {
+    if (!settled) flash(group.id);
     const name = state.namespace === null ? group.id : group.group;
     const length = move?.duration_ms === undefined ? "" : `, took ${took(move.duration_ms)}`;
-    const told = move ? `${name}: ${move.pod} is active: ${why(move.kind)}${length}` : `${name}: nobody is active`;
+    if (settled && move.duration_ms === undefined) continue;
+    const told = settled ? `${name}: the move to ${move.pod} took ${took(move.duration_ms)}` : move ? `${name}: ${move.pod} is active: ${why(move.kind)}${length}` : `${name}: nobody is active`;
     text(byId("said"), told);
   }
 }

@@ -21,11 +21,13 @@ export const nowMs = () => Date.now() + state.skewMs;
 // What is shown is of this moment: beyond it nothing is known.
 export const seenMs = () => (state.cut || state.contact.lost ? state.contact.seen_until_ms : nowMs());
 
-// The moves of a group that have come to an end, the newest first.
+// The moves of a group that have come to an end, the newest first. How long the last one took is not
+// known for good before the Lease is renewed again.
 export function moves(group) {
   const entries = [...group.history].reverse();
+  if (group.settling && entries[0]?.duration_ms !== undefined) entries[0] = { ...entries[0], duration_ms: undefined, settling: true };
   const last = entries[0];
-  if (last && last.duration_ms === undefined) {
+  if (last && last.duration_ms === undefined && !last.settling) {
     const pod = group.pods.find((it) => it.pod === last.pod);
     if (group.pods.length && !pod?.phase.startsWith("active")) entries.shift();
   }
@@ -70,6 +72,8 @@ export function take(frame) {
     const term = moves(before)[0]?.term ?? 0;
     const news = moves(group).filter((move) => move.term > term);
     for (const move of news.reverse()) happened.push({ group, move, from: before.active });
+    const last = moves(group)[0];
+    if (before.settling && !group.settling && last?.term === term) happened.push({ group, move: last, settled: true });
     if (group.leaderless && !before.leaderless) happened.push({ group, move: null, from: before.active });
   }
   for (const [id, ms] of Object.entries(frame.renewed_ms)) state.renewed.set(id, ms);

@@ -55,6 +55,36 @@ fn a_directed_move_is_told_once_its_successor_has_confirmed() {
     assert_eq!(told(&confirmed, &confirmed), [""; 0]);
 }
 
+/// What its first write knows of how long a move took is not told.
+#[test]
+fn how_long_a_move_took_is_told_once_it_is_known() {
+    let move_of = |renewed: &'static str, ms: u64| {
+        shown(move |objects| {
+            moved(objects, &format!(",\"duration_ms\":{ms}"));
+            let lease = find(objects, "Lease", "web");
+            lease["spec"]["renewTime"] = json!(renewed);
+            let history = &mut lease["metadata"]["annotations"][contract::HISTORY];
+            let at = history
+                .as_str()
+                .unwrap()
+                .replace("\"x\"", "\"2026-02-03T04:09:57.100Z\"");
+            *history = json!(at);
+        })
+    };
+    let settled = shown(|_| {});
+    let first = move_of("2026-02-03T04:09:57.100000Z", 0);
+    let line = told(&settled, &first);
+    assert_eq!(
+        line,
+        ["web-1 is active instead of web-3: switchover, term 4"]
+    );
+    let later = move_of("2026-02-03T04:10:02.100000Z", 210);
+    assert_eq!(told(&first, &later), ["the move to web-1 took 210ms"]);
+    assert_eq!(told(&later, &later), [""; 0]);
+    let expected = "web-1 is active instead of web-3: switchover, took 210ms, term 4";
+    assert_eq!(told(&settled, &later), [expected]);
+}
+
 #[test]
 fn a_lease_that_runs_out_and_comes_back_is_told() {
     let settled = shown(|_| {});
