@@ -109,7 +109,8 @@ impl App {
         if !policies.is_empty() {
             self.policies.note_review();
             if let Some(claim) = claim(&review.object, &policies)
-                && let Some(reason) = self.taken(review, (&policies, &labels), claim).await
+                && let Some(reason) =
+                    Box::pin(self.taken(review, (&policies, &labels), claim)).await
             {
                 return Decision::Skip(reason);
             }

@@ -178,14 +178,15 @@ impl Provisioner {
         if self.is_ready(need) {
             return Ok(());
         }
-        let made = async {
+        // Apart, as most reviews do not come here: each connection has room for all that is not.
+        let made = Box::pin(async {
             let mut listed = self.listed.subscribe();
             let heard = timeout(LISTED_DEADLINE, listed.wait_for(|listed| *listed));
             if heard.await.is_ok() && self.is_ready(need) {
                 return Ok(());
             }
             self.ensure(need).await
-        };
+        });
         let made = timeout(ADMISSION_DEADLINE, made).await;
         made.unwrap_or(Err(ProvisionError::Deadline))
     }
@@ -206,11 +207,11 @@ impl Provisioner {
         if self.known.has_account(need) {
             return true;
         }
-        let request = async {
+        let request = Box::pin(async {
             self.accounts(need)
                 .get_metadata_opt(&need.account.name)
                 .await
-        };
+        });
         let found = within(ADMISSION_DEADLINE, request).await;
         found.is_ok_and(|found| found.is_some())
     }

@@ -73,7 +73,7 @@ impl Admission {
             }
             (path, Method::POST) => match policy(path) {
                 Some(policy) => {
-                    let review = |body| judge_workload(app, policy, body);
+                    let review = |body| Box::pin(judge_workload(app, policy, body));
                     guard.answer(from, body, review).await
                 }
                 None => StatusCode::NOT_FOUND.into_response(),
