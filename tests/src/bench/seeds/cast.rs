@@ -6,7 +6,6 @@ use crate::cluster::Result;
 use crate::observe::{Routing, Signs};
 use crate::scene::Cast;
 use crate::system::System;
-use common::role::Giving;
 use common::seeds::{self, SEEDS, Seed};
 
 /// Two, on two nodes.
@@ -45,13 +44,10 @@ impl Subject {
         }
     }
 
-    /// Whether a planned move takes the label off one pod before another gets it. Otherwise two
-    /// labels are its purpose.
-    pub(super) fn strips_first(self) -> bool {
-        match self {
-            Self::Profile(seed) => seed.giving == Giving::StrippedAndFreed,
-            Self::Peer => true,
-        }
+    /// Whether a planned move labels the new pod before it strips the old one: two labels are its
+    /// purpose then.
+    pub(super) fn is_seamless(self) -> bool {
+        self != Self::Peer
     }
 
     /// Its cast in `namespace`.

@@ -114,7 +114,7 @@ async fn play<'c>(
     turn.scene.settled().await?;
     tokio::time::sleep(Duration::from_millis(AFTER_MS)).await;
     let requests = load.stop().await?;
-    let is_seamless = event.is_planned() && !subject.strips_first();
+    let is_seamless = event.is_planned() && subject.is_seamless();
     Ok(turn.judged(event.name, is_seamless, &requests))
 }
 
