@@ -22,8 +22,11 @@ const TARGETS: usize = REPLICAS + 2 + 2;
 const SCRAPED_MS: u64 = 20_000;
 /// How long the role may take to move, milliseconds.
 const MOVED_MS: u64 = 10_000;
-/// Over which time rates are asked for, and how long it may take until they are there, milliseconds.
-const TIME: &str = "8s";
+/// Rates are asked for over a time that all of the test fits into, so that what happened once is in it.
+const RATE: &str = "3m";
+/// What is compared with before is compared with so long ago.
+const RANGE: &str = "8s";
+/// How long it may take until what is asked for is there, milliseconds.
 const ASKED_MS: u64 = 30_000;
 /// What Prometheus adds to the labels of a series.
 const ADDED: [&str; 6] = ["__name__", "group", "instance", "job", "namespace", "pod"];
@@ -158,7 +161,7 @@ async fn denied(context: &Context<'_>) -> Result<()> {
 
 /// Waits until a query gives something.
 async fn answered(prometheus: &Prometheus, query: &Query) -> Result<()> {
-    let expr = query.over(TIME);
+    let expr = query.over(RATE, RANGE);
     let what = format!("series for {}: {expr}", query.panel);
     eventually(&what, ASKED_MS, async || {
         let samples = prometheus.query(&expr).await?;

@@ -12,13 +12,12 @@ pub struct Query {
 }
 
 impl Query {
-    /// What Prometheus is asked where all groups are shown, over a time such as `30s`.
+    /// What Prometheus is asked where all groups are shown, with rates over one time and the picture
+    /// over another, such as `30s`.
     #[must_use]
-    pub fn over(&self, time: &str) -> String {
-        let times = ["$__rate_interval", "$__range"];
-        let expr = times
-            .iter()
-            .fold(self.expr.clone(), |expr, name| expr.replace(name, time));
+    pub fn over(&self, rate: &str, range: &str) -> String {
+        let expr = self.expr.replace("$__rate_interval", rate);
+        let expr = expr.replace("$__range", range);
         let all = ["$namespace", "$group"];
         all.iter().fold(expr, |expr, name| expr.replace(name, ".*"))
     }
@@ -72,7 +71,7 @@ mod tests {
         };
         assert_eq!(query.panel, "Roles");
         let filled = r#"rate(active_passive_role{namespace=~".*"}[9s])"#;
-        assert_eq!(query.over("9s"), filled);
+        assert_eq!(query.over("9s", "1h"), filled);
     }
 
     #[test]
