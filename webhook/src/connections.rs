@@ -9,8 +9,8 @@ mod places;
 
 use bytes::{Buf, BytesMut};
 pub use open_files::connections_max;
-pub use places::{InUse, Place};
 use places::Places;
+pub use places::{InUse, Place};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;

@@ -284,7 +284,9 @@ async fn a_panic_is_an_internal_error_and_frees_its_room() {
     };
     for _ in 0..3 {
         let panics = |_| async { panic!("on purpose") };
-        let response = guard.answer((&place(), Some(0)), Body::empty(), panics).await;
+        let response = guard
+            .answer((&place(), Some(0)), Body::empty(), panics)
+            .await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
