@@ -54,7 +54,10 @@ pub(crate) async fn in_parts(context: &Context<'_>, plugin: &Plugin<'_>) -> Resu
     scene::install_chart(context.cluster.kube(), &[]).await?;
     for (found, (_, name)) in found?.iter().zip([ROLE, POLICY].map(split)) {
         ensure!(found.text.contains(name), "{found:?}");
-        ensure!(found.cure.contains("`helm upgrade active-passive "), "{found:?}");
+        ensure!(
+            found.cure.contains("`helm upgrade active-passive "),
+            "{found:?}"
+        );
     }
     in_order(plugin).await
 }
