@@ -46,7 +46,7 @@ pub(crate) async fn starts(cluster: &Cluster) -> Result<()> {
     let started = std::time::Instant::now();
     eventually("the group is back", STARTED_MS, async || {
         let pods = running(cluster, NAMESPACE, &format!("app={GROUP}")).await?;
-        let ready = pods.iter().filter(|pod| ready_since(pod).is_some()).count();
+        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
         Ok(if ready == REPLICAS {
             Ok(())
         } else {
@@ -90,8 +90,9 @@ async fn refused(cluster: &Cluster) -> Result<()> {
 /// The webhook came first, and no pod came without its sidecar.
 async fn in_order(cluster: &Cluster) -> Result<()> {
     let own = running(cluster, SYSTEM_NAMESPACE, WEBHOOK).await?;
-    let first = own.iter().filter_map(ready_since).min();
-    let first = first.context("no replica of the webhook is ready")?;
+    // Not since when it is ready: that begins anew whenever it was not for a moment.
+    let first = own.iter().filter_map(runs_since).min();
+    let first = first.context("no replica of the webhook runs")?;
     for pod in running(cluster, NAMESPACE, &format!("app={GROUP}")).await? {
         let made = pod.metadata.creation_timestamp.as_ref().map(|made| made.0);
         ensure!(
@@ -115,10 +116,16 @@ async fn running(cluster: &Cluster, namespace: &str, selector: &str) -> Result<V
     Ok(listed.items.into_iter().filter(stays).collect())
 }
 
-fn ready_since(pod: &Pod) -> Option<Timestamp> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let ready = conditions
-        .iter()
-        .find(|it| it.type_ == "Ready" && it.status == "True")?;
-    Some(ready.last_transition_time.as_ref()?.0)
+fn is_ready(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|it| it.type_ == "Ready" && it.status == "True")
+}
+
+/// When the first container of a pod was started.
+fn runs_since(pod: &Pod) -> Option<Timestamp> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let state = containers.first()?.state.as_ref()?;
+    Some(state.running.as_ref()?.started_at.as_ref()?.0)
 }

@@ -57,7 +57,7 @@ async fn service_leader_election(context: &Context<'_>) -> Result<()> {
         deployment: "app",
         lease: "lockname",
     };
-    let stage = migrated.play(context, &manifest).await?;
+    let mut stage = migrated.play(context, &manifest).await?;
     let active = migrated.leads_to_the_holder(&stage).await?;
     let entries = stage.journal.entries();
     let selector = &entries.now(Kind::Service)["servicename"]["spec"]["selector"];
@@ -67,9 +67,15 @@ async fn service_leader_election(context: &Context<'_>) -> Result<()> {
         "{selector}"
     );
     stage.delete(&active).await?;
-    let next = migrated.leads_to_the_holder(&stage).await?;
-    ensure!(next != active, "{next} is being deleted");
-    Ok(())
+    let other = |entries: &Entries| {
+        let leases = entries.now(Kind::Lease);
+        let holder = holder(leases.get(migrated.lease)?);
+        (!holder.is_empty() && holder != active).then_some(())
+    };
+    stage
+        .until("another pod holds the Lease", MOVED_MS, other)
+        .await?;
+    migrated.leads_to_the_holder(&stage).await.map(drop)
 }
 
 /// What a manifest makes.
