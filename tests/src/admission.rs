@@ -21,6 +21,8 @@ use crate::cluster::{Cluster, Doing, Error, Result};
 pub const PODS: usize = 1_000;
 /// Requests at once.
 const AT_ONCE: usize = 32;
+/// How long it may take until reviews reach the webhook.
+const FIRST_DEADLINE: Duration = Duration::from_secs(15);
 /// How long the controllers may take to create them all.
 const SCALED_DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(250);
@@ -64,9 +66,7 @@ pub async fn dry_runs(cluster: &Cluster, namespace: &str) -> Result<Admitted> {
     let mut pod = template("dry");
     pod["metadata"]["generateName"] = json!("dry-");
     let pod: Pod = serde_json::from_value(pod).doing(action)?;
-    pods.create(&PostParams::default(), &pod)
-        .await
-        .doing(action)?;
+    first(&pods, &pod).await.doing(action)?;
     let dry_run = PostParams {
         dry_run: true,
         ..PostParams::default()
@@ -83,6 +83,18 @@ pub async fn dry_runs(cluster: &Cluster, namespace: &str) -> Result<Admitted> {
     injected(&created)?;
     let after = durations(cluster).await?;
     Admitted::of(ms, &before, &after)
+}
+
+/// Creates a pod, once the nodes lead to a webhook that has just become ready.
+async fn first(pods: &Api<Pod>, pod: &Pod) -> kube::Result<Pod> {
+    let began = Instant::now();
+    loop {
+        let created = pods.create(&PostParams::default(), pod).await;
+        if created.is_ok() || began.elapsed() > FIRST_DEADLINE {
+            return created;
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Scales a Deployment to as many pods, which its controllers create as fast as they can.
