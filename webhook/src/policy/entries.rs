@@ -20,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use kube::Api;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -109,16 +110,9 @@ impl Keeper {
             .find(|entry| !ours(entry))
             .and_then(|it| it.timeout_seconds);
         let injecting = policies.in_force.iter().filter(|policy| policy.injects());
-        let maker = self.maker(served.ca_bundle(), timeout_s);
-        let mut wanted: Vec<MutatingWebhook> = injecting.map(|it| maker.injects(it)).collect();
-        for entry in &mut wanted {
-            let found = all.iter().find(|found| found.name == entry.name);
-            keep_beside(
-                served,
-                &mut entry.client_config,
-                found.map(|it| &it.client_config),
-            );
-        }
+        let there = all.iter().map(|it| (it.name.as_str(), &it.client_config));
+        let maker = self.maker(served, there.collect(), timeout_s);
+        let wanted: Vec<MutatingWebhook> = injecting.map(|it| maker.injects(it)).collect();
         if all.iter().filter(ours).eq(&wanted) {
             return false;
         }
@@ -148,17 +142,10 @@ impl Keeper {
             return false;
         };
         let judging = policies.in_force.iter().filter(|policy| policy.judges());
-        let maker = self.maker(served.ca_bundle(), None);
-        let mut wanted: Vec<ValidatingWebhook> = judging.map(|it| maker.judges(it)).collect();
         let all = configuration.webhooks.as_deref().unwrap_or_default();
-        for entry in &mut wanted {
-            let found = all.iter().find(|found| found.name == entry.name);
-            keep_beside(
-                served,
-                &mut entry.client_config,
-                found.map(|it| &it.client_config),
-            );
-        }
+        let there = all.iter().map(|it| (it.name.as_str(), &it.client_config));
+        let maker = self.maker(served, there.collect(), None);
+        let wanted: Vec<ValidatingWebhook> = judging.map(|it| maker.judges(it)).collect();
         if all == wanted {
             return false;
         }
@@ -190,11 +177,17 @@ impl Keeper {
         }
     }
 
-    fn maker<'a>(&'a self, ca: &'a [u8], timeout_s: Option<i32>) -> Maker<'a> {
+    fn maker<'a>(
+        &'a self,
+        served: &'a Served,
+        there: HashMap<&'a str, &'a WebhookClientConfig>,
+        timeout_s: Option<i32>,
+    ) -> Maker<'a> {
         Maker {
             service: &self.service,
             excluded: self.known.excluded(),
-            ca,
+            served,
+            there,
             timeout_s: timeout_s.unwrap_or(TIMEOUT_S),
         }
     }
@@ -206,7 +199,9 @@ impl Keeper {
 struct Maker<'a> {
     service: &'a (String, String),
     excluded: &'a [String],
-    ca: &'a [u8],
+    served: &'a Served,
+    /// How the entries that are there, by name, reach their webhooks.
+    there: HashMap<&'a str, &'a WebhookClientConfig>,
     timeout_s: i32,
 }
 
@@ -227,10 +222,11 @@ impl Maker<'_> {
             ),
         };
         let rule = rule("", "pods".to_owned(), &["CREATE"]);
+        let entry = format!("{name}{POLICY_ENTRY_SUFFIX}");
         MutatingWebhook {
-            name: format!("{name}{POLICY_ENTRY_SUFFIX}"),
+            client_config: self.client(&entry, INJECT_PATH.to_owned()),
+            name: entry,
             admission_review_versions: vec!["v1".to_owned()],
-            client_config: self.client(INJECT_PATH.to_owned()),
             failure_policy: Some("Ignore".to_owned()),
             match_conditions: Some(vec![undecided]),
             match_policy: Some("Equivalent".to_owned()),
@@ -273,10 +269,11 @@ impl Maker<'_> {
                 &["CREATE", "UPDATE"],
             )
         };
+        let entry = format!("{name}{POLICY_ENTRY_SUFFIX}");
         ValidatingWebhook {
-            name: format!("{name}{POLICY_ENTRY_SUFFIX}"),
+            client_config: self.client(&entry, format!("{POLICY_PATH}/{name}")),
+            name: entry,
             admission_review_versions: vec!["v1".to_owned()],
-            client_config: self.client(format!("{POLICY_PATH}/{name}")),
             failure_policy: Some("Ignore".to_owned()),
             match_conditions: Some(conditions.map(condition).to_vec()),
             match_policy: Some("Equivalent".to_owned()),
@@ -288,10 +285,15 @@ impl Maker<'_> {
         }
     }
 
-    fn client(&self, path: String) -> WebhookClientConfig {
+    /// How an entry reaches us. Its authority stays as it was found, where that will do: replicas that
+    /// know different ones beside the present one would otherwise write by turns.
+    fn client(&self, entry: &str, path: String) -> WebhookClientConfig {
         let (name, namespace) = self.service.clone();
+        let found = self.there.get(entry).and_then(|it| it.ca_bundle.as_ref());
+        let found = found.filter(|found| self.served.is_published_as(&found.0));
+        let ours = || ByteString(self.served.ca_bundle().to_vec());
         WebhookClientConfig {
-            ca_bundle: Some(ByteString(self.ca.to_vec())),
+            ca_bundle: Some(found.cloned().unwrap_or_else(ours)),
             service: Some(ServiceReference {
                 name,
                 namespace,
@@ -315,19 +317,6 @@ impl Maker<'_> {
             .get_or_insert_default()
             .push(excluded);
         namespaces
-    }
-}
-
-/// Leaves the authority of an entry as it was found, where that will do: replicas that know different
-/// ones beside the present one would otherwise write by turns.
-fn keep_beside(
-    served: &Served,
-    wanted: &mut WebhookClientConfig,
-    found: Option<&WebhookClientConfig>,
-) {
-    let found = found.and_then(|found| found.ca_bundle.as_ref());
-    if let Some(found) = found.filter(|found| served.is_published_as(&found.0)) {
-        wanted.ca_bundle = Some(found.clone());
     }
 }
 
