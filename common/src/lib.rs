@@ -8,6 +8,7 @@
 #[cfg(feature = "shell")]
 pub mod clock;
 pub mod contract;
+pub mod crowd;
 pub mod docs;
 pub mod duration;
 pub mod hash;

@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use common::crowd::gives_way;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -74,10 +75,12 @@ struct Connections {
 impl Connections {
     fn begin(&mut self, stream: TcpStream, peer: SocketAddr, router: Router) {
         self.forget_ended();
-        if self.places.len() >= CONNECTIONS_MAX {
-            let sources: Vec<IpAddr> = self.places.iter().map(|(source, _)| *source).collect();
-            let (source, oldest) = self.places.remove(oldest_of_most(&sources));
-            oldest.abort();
+        let sources = self.places.iter().map(|(source, _)| *source);
+        if self.places.len() >= CONNECTIONS_MAX
+            && let Some(oldest) = gives_way(sources.zip(0..))
+        {
+            let (source, connection) = self.places.remove(oldest);
+            connection.abort();
             tracing::debug!(%source, "too many connections; one was ended");
         }
         let handle = self.tasks.spawn(connection(stream, peer, router));
@@ -87,15 +90,6 @@ impl Connections {
     fn forget_ended(&mut self) {
         self.places.retain(|(_, handle)| !handle.is_finished());
     }
-}
-
-/// Which of the connections gives way, by their sources: the oldest of the source that has most.
-fn oldest_of_most(sources: &[IpAddr]) -> usize {
-    let count = |source: &IpAddr| sources.iter().filter(|other| *other == source).count();
-    // `rev`: of equals, max_by_key takes the last.
-    let indices = (0..sources.len()).rev();
-    let most = indices.max_by_key(|index| count(&sources[*index]));
-    most.unwrap_or(0)
 }
 
 /// One request a connection: an idle one would keep its place from a probe.
@@ -169,12 +163,5 @@ mod tests {
         let mut first = silent.swap_remove(0);
         let ended = timeout(Duration::from_secs(1), first.read(&mut [0])).await;
         assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
-    }
-
-    #[test]
-    fn the_oldest_of_the_source_that_has_most_gives_way() {
-        let [a, b] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
-        assert_eq!(oldest_of_most(&[a, b, b, a, b]), 1);
-        assert_eq!(oldest_of_most(&[b, a, b, a]), 0);
     }
 }

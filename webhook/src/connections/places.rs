@@ -1,6 +1,6 @@
 //! Who has a place, and whose place a newcomer gets.
 
-use std::cmp::Reverse;
+use common::crowd::gives_way;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,15 +85,9 @@ impl State {
     /// Of the connections without a request: of the source that has most of them, the one that was
     /// used longest ago.
     fn most_idle(&self) -> Option<u64> {
-        let mut of_source: HashMap<IpAddr, usize> = HashMap::new();
-        let idle = || self.taken.iter().filter(|(_, taken)| taken.requests == 0);
-        for (_, taken) in idle() {
-            *of_source.entry(taken.source).or_default() += 1;
-        }
-        let most_of_source = |taken: &Taken| of_source.get(&taken.source).copied();
-        idle()
-            .min_by_key(|(_, taken)| (Reverse(most_of_source(taken)), taken.used_at))
-            .map(|(number, _)| *number)
+        let idle = self.taken.iter().filter(|(_, taken)| taken.requests == 0);
+        let ranked = idle.map(|(number, taken)| (taken.source, (taken.used_at, *number)));
+        gives_way(ranked).map(|(_, number)| number)
     }
 }
 
