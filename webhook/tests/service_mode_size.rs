@@ -2,6 +2,9 @@
 //! and 1,000 Services. What it costs to begin with, and at rest.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "program/resident.rs"]
+mod resident;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -268,15 +271,7 @@ impl Program {
     }
 
     fn anonymous_kb(&self) -> u64 {
-        let status = self.read("status");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        line.unwrap()
-            .trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .unwrap()
+        resident::anonymous_kb(self.0.id())
     }
 
     /// User and system time so far, milliseconds.

@@ -1,6 +1,7 @@
 //! The program itself, on the loopback device, and clients of it.
 
 use crate::fake_api::FakeApi;
+use crate::resident::anonymous_kb;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::crypto::ring::default_provider;
@@ -149,6 +150,14 @@ impl Hook {
         assert_eq!(status.expect("no answer in time"), "HTTP/1.1 200");
     }
 
+    /// An honest client on a connection that it has kept is answered in time.
+    pub(crate) async fn serves_on(&self, kept: &mut TlsStream<TcpStream>) {
+        ask(kept, REVIEW.as_bytes(), REVIEW.len()).await.unwrap();
+        let said = timeout(HONEST, answer(kept)).await;
+        let said = said.expect("no answer in time");
+        assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    }
+
     /// Whether it says that it is alive.
     pub(crate) async fn lives(&self) -> bool {
         let asked = async {
@@ -168,16 +177,7 @@ impl Hook {
     }
 
     pub(crate) fn anonymous_kb(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        line.unwrap()
-            .trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .unwrap()
+        anonymous_kb(self.process.id())
     }
 }
 

@@ -64,13 +64,7 @@ async fn a_flood_of_connections_takes_no_place_and_no_memory_from_honest_clients
         }
     }
     hook.serves().await;
-    ask(&mut kept, REVIEW.as_bytes(), REVIEW.len())
-        .await
-        .unwrap();
-    let on_kept = timeout(HONEST, answer(&mut kept))
-        .await
-        .expect("no answer in time");
-    assert!(on_kept.starts_with("HTTP/1.1 200"), "{on_kept}");
+    hook.serves_on(&mut kept).await;
     let anonymous_kb = hook.anonymous_kb();
     assert!(anonymous_kb < ANONYMOUS_KB_MAX, "{anonymous_kb} kB");
     drop((silent, greeted));
@@ -100,13 +94,7 @@ async fn slow_bodies_keep_no_place_from_honest_clients() {
         drop(timeout(HONEST, hook.greet(HOSTILE)).await);
     }
     hook.serves().await;
-    ask(&mut kept, REVIEW.as_bytes(), REVIEW.len())
-        .await
-        .unwrap();
-    let on_kept = timeout(HONEST, answer(&mut kept))
-        .await
-        .expect("no answer in time");
-    assert!(on_kept.starts_with("HTTP/1.1 200"), "{on_kept}");
+    hook.serves_on(&mut kept).await;
     let anonymous_kb = hook.anonymous_kb();
     assert!(anonymous_kb < 2 * ANONYMOUS_KB_MAX, "{anonymous_kb} kB");
 }

@@ -8,3 +8,4 @@ mod fake_api;
 mod hook;
 mod hostile;
 mod logs;
+mod resident;
