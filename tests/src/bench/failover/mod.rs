@@ -40,20 +40,39 @@ use stage::Stage;
 pub(super) async fn run(wishes: &[String], runs: Option<usize>) -> Result<usize> {
     let wanted = Event::wanted(wishes);
     if wanted.is_empty() {
-        let names: Vec<&str> = events::EVENTS.iter().map(|event| event.name).collect();
-        let cause = format!("none is named {}", wishes.join(" or "));
-        let cure = format!("ONLY=failover/<event>, of {}", names.join(", "));
-        return Err(Error::new("find the events", cause).cure(cure));
+        let names = events::EVENTS.iter().map(|event| event.name);
+        return Err(unknown(super::FAILOVER, wishes, names));
     }
+    let cluster = cluster().await?;
+    let failed = perform(&cluster, &wanted, runs).await;
+    cluster.stop()?;
+    failed
+}
+
+/// That no event of a bench is named as wished.
+pub(super) fn unknown(
+    bench: &str,
+    wishes: &[String],
+    names: impl Iterator<Item = &'static str>,
+) -> Error {
+    let cause = format!("none is named {}", wishes.join(" or "));
+    let names: Vec<&str> = names.collect();
+    let cure = format!("ONLY={bench}/<event>, of {}", names.join(", "));
+    Error::new("find the events", cause).cure(cure)
+}
+
+/// A cluster with the chart and the peer's image, whose load comes from one address.
+///
+/// # Errors
+/// If it does not start, or the chart cannot be installed.
+pub(super) async fn cluster() -> Result<Cluster> {
     let cluster = Cluster::start(ClusterOptions::default()).await?;
     cluster.forget_closed_connections().await?;
     let step = progress::step("installing the chart and the peer");
     scene::install(&cluster, &[]).await?;
     scene::load_images(&cluster, &images::build(&[Kind::Peer]).await?).await?;
     step.done();
-    let failed = perform(&cluster, &wanted, runs).await;
-    cluster.stop()?;
-    failed
+    Ok(cluster)
 }
 
 async fn perform(cluster: &Cluster, events: &[&Event], runs: Option<usize>) -> Result<usize> {

@@ -8,13 +8,12 @@ mod record;
 
 pub(super) use page::page;
 
-use super::failover::Turn;
+use super::failover::{self, Turn};
 use super::machine::Machine;
 use crate::clock;
-use crate::cluster::images::{self, Kind};
-use crate::cluster::{Cluster, ClusterOptions, Error, Result};
+use crate::cluster::{Cluster, Result};
 use crate::progress;
-use crate::scene::{self, Scene, Source};
+use crate::scene::{Scene, Source};
 use crate::system::System;
 use cast::Subject;
 use events::Event;
@@ -36,17 +35,10 @@ pub(super) async fn run(wishes: &[String], runs: Option<usize>) -> Result<usize>
     let wished = |event: &&Event| wishes.iter().any(|wish| event.name.starts_with(wish));
     let events: Vec<&Event> = events::EVENTS.iter().filter(wished).collect();
     if events.is_empty() {
-        let names: Vec<&str> = events::EVENTS.iter().map(|event| event.name).collect();
-        let cause = format!("none is named {}", wishes.join(" or "));
-        let cure = format!("ONLY=seeds/<event>, of {}", names.join(", "));
-        return Err(Error::new("find the events", cause).cure(cure));
+        let names = events::EVENTS.iter().map(|event| event.name);
+        return Err(failover::unknown(super::SEEDS, wishes, names));
     }
-    let cluster = Cluster::start(ClusterOptions::default()).await?;
-    cluster.forget_closed_connections().await?;
-    let step = progress::step("installing the chart and the peer");
-    scene::install(&cluster, &[]).await?;
-    scene::load_images(&cluster, &images::build(&[Kind::Peer]).await?).await?;
-    step.done();
+    let cluster = failover::cluster().await?;
     let failed = perform(&cluster, &events, runs.unwrap_or(RUNS)).await;
     cluster.stop()?;
     failed
