@@ -35,7 +35,7 @@ use tokio::task::{JoinError, JoinSet};
 /// make.
 const LATER: Duration = Duration::from_secs(1);
 
-/// Why the program ends by itself.
+/// Why the program ends by itself, as the webhook or in Service mode.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The lives of certificates do not go together.

@@ -15,7 +15,8 @@ mod known;
 mod lease;
 mod plan;
 
-use crate::client::{ConnectError, connect};
+use crate::client::connect;
+use crate::run::RunError;
 use crate::serve;
 use crate::service_mode::control::{Controller, Shared};
 use crate::service_mode::elect::Candidate;
@@ -41,7 +42,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
 /// Arguments of the program.
 #[derive(Debug, Clone, Args)]
@@ -70,29 +71,12 @@ pub struct ServiceModeArgs {
     pub admin_listen: SocketAddr,
 }
 
-/// Why the program ends by itself.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceModeError {
-    /// Signals cannot be received.
-    #[error("cannot register for signals: {0}")]
-    Signals(#[source] std::io::Error),
-    /// There is no way to the API server.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The server of probes cannot start or ended.
-    #[error(transparent)]
-    Serve(#[from] serve::ServeError),
-    /// A task that runs for ever has ended: the program is not whole any more.
-    #[error("a task of the program ended: {0}")]
-    Task(#[source] JoinError),
-}
-
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// If the program cannot start, or a part of it breaks.
-pub async fn run(args: ServiceModeArgs) -> Result<(), ServiceModeError> {
-    let mut shutdown = Shutdown::register().map_err(ServiceModeError::Signals)?;
+pub async fn run(args: ServiceModeArgs) -> Result<(), RunError> {
+    let mut shutdown = Shutdown::register().map_err(RunError::Signals)?;
     let listener = serve::listen(args.admin_listen)?;
     let client = connect().await?;
     let figures = Arc::new(Figures::default());
@@ -130,9 +114,9 @@ pub async fn run(args: ServiceModeArgs) -> Result<(), ServiceModeError> {
 }
 
 /// The first end of a task that should have none.
-async fn broken(tasks: &mut JoinSet<()>) -> Result<(), ServiceModeError> {
+async fn broken(tasks: &mut JoinSet<()>) -> Result<(), RunError> {
     match tasks.join_next().await {
-        Some(Err(error)) => Err(ServiceModeError::Task(error)),
+        Some(Err(error)) => Err(RunError::Task(error)),
         Some(Ok(())) | None => Ok(()),
     }
 }

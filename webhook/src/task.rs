@@ -2,6 +2,7 @@
 //! Service mode, which runs in pods of its own.
 
 use crate::client::{ConnectError, connect};
+use crate::run::RunError;
 use crate::{check, farewell, service_mode};
 use clap::{Args, Parser};
 use common::shutdown::Shutdown;
@@ -63,7 +64,7 @@ pub enum TaskError {
     Farewell(#[from] farewell::FarewellError),
     /// Service mode cannot go on.
     #[error(transparent)]
-    ServiceMode(#[from] service_mode::ServiceModeError),
+    ServiceMode(#[from] RunError),
 }
 
 impl Task {
