@@ -124,11 +124,12 @@ pub const HOST_PORTS: u16 = 500;
 pub const WEBHOOK_PORT: u16 = 10250;
 /// Port of the webhook's /livez, /readyz and /metrics.
 pub const WEBHOOK_ADMIN_PORT: u16 = 8080;
+/// These two in the network of a node, where 10250 is the kubelet's: below those of sidecars there.
+pub const WEBHOOK_HOST_PORTS: [u16; 2] = [14_270, 14_271];
 /// Path at which the webhook takes admission reviews of pods.
 pub const INJECT_PATH: &str = "/inject";
 /// Path at which the webhook takes admission reviews of Services.
 pub const ROUTE_PATH: &str = "/route";
-
 /// Path at which the webhook takes admission reviews of workloads; the name of a policy follows it.
 pub const POLICY_PATH: &str = "/policy";
 /// API group of ActivePassivePolicies.
