@@ -159,7 +159,7 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
-    /// The group; without it, all of the namespace
+    /// The group, or a Service in Service mode; without it, all of the namespace
     pub(crate) group: Option<String>,
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with = "group")]

@@ -17,9 +17,17 @@ pub(crate) struct Doubt {
     pub(crate) text: String,
 }
 
-fn doubt(code: &'static str, text: impl Into<String>) -> Doubt {
+pub(crate) fn doubt(code: &'static str, text: impl Into<String>) -> Doubt {
     let text = text.into();
     Doubt { code, text }
+}
+
+/// Codes of doubts, as a table has them.
+pub(crate) fn codes(doubts: &[Doubt]) -> String {
+    let mut codes: Vec<&str> = doubts.iter().map(|doubt| doubt.code).collect();
+    // Several Services may have the same.
+    codes.dedup();
+    codes.join(",")
 }
 
 /// All doubts about a group, the most urgent first. Says nothing of what could not be seen.

@@ -36,6 +36,11 @@ pub(crate) enum Failure {
         hint: String,
     },
     #[error(
+        "no Service {service} in Service mode in namespace {namespace}; \
+         `kubectl active-passive status` shows all"
+    )]
+    NoService { service: String, namespace: String },
+    #[error(
         "listen on port {port} of this machine: {source}; --port chooses another, 0 a free one"
     )]
     Listen {
@@ -53,9 +58,16 @@ pub(crate) enum Failure {
         #[source]
         source: std::io::Error,
     },
-    #[error("write {name}: {source}; nothing of it has changed")]
+    #[error("write {name}: {source}; no file has changed")]
     Unwritable {
         name: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("write {name}: {source}; these have changed and could not be put back: {written}")]
+    HalfWritten {
+        name: String,
+        written: String,
         #[source]
         source: std::io::Error,
     },

@@ -19,7 +19,7 @@ const STDOUT: &str = "-";
 
 /// Runs it.
 pub(crate) async fn run(cluster: &Cluster, args: &HistoryArgs) -> Result<String, Failure> {
-    let (group, _) = group(cluster, &args.group).await?;
+    let group = group(cluster, &args.group).await?;
     let entries = group.lease.as_ref().map(Lease::history).unwrap_or_default();
     if let (Some(file), false) = (&args.svg, entries.is_empty()) {
         return picture(&group, &entries, file);

@@ -1,5 +1,6 @@
 //! The Lease of a group, as far as people ask about it.
 
+use crate::managed::Managed;
 use crate::visible;
 use common::contract;
 use common::history::Entry;
@@ -7,7 +8,6 @@ use common::ids::Identity;
 use common::objects::Meta;
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 
 /// A Lease, read from its JSON.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,28 +41,12 @@ struct ReadMeta {
     managed: Option<Vec<Managed>>,
 }
 
-/// What one program has written of an object.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Managed {
-    manager: String,
-    time: Option<String>,
-    #[serde(rename = "fieldsV1")]
-    fields: Option<Value>,
-}
-
 impl From<Read> for Lease {
     fn from(read: Read) -> Self {
-        let pointer = format!("f:{}", contract::PAUSED);
-        let wrote = |managed: &&Managed| {
-            let fields = managed.fields.as_ref();
-            let written = fields.map(|it| &it["f:metadata"]["f:annotations"][&pointer]);
-            written.is_some_and(|it| !it.is_null())
-        };
         let managed = read.metadata.managed.unwrap_or_default();
-        let pause = managed.iter().find(wrote).map(|managed| Pause {
+        let pause = Managed::of_annotation(&managed, contract::PAUSED).map(|managed| Pause {
             by: visible::line(&managed.manager),
-            at: managed.time.as_ref().and_then(|time| time.parse().ok()),
+            at: managed.at(),
         });
         let mut metadata = read.metadata.meta;
         // Free text of whoever may write the Lease; the history is JSON, and its texts come later.

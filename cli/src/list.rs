@@ -1,7 +1,7 @@
 //! All groups, a line each.
 
 use crate::age::{since_s, span, took};
-use crate::doubts::doubts;
+use crate::doubts::{codes, doubts};
 use crate::group::Group;
 use crate::lease::Lease;
 use crate::table::Table;
@@ -85,13 +85,7 @@ pub(crate) fn line(group: &Group, now: Timestamp) -> [String; TITLES.len()] {
 
 /// Codes of a group's warnings.
 pub(crate) fn warnings(group: &Group, now: Timestamp) -> String {
-    let mut codes: Vec<&str> = doubts(group, now)
-        .into_iter()
-        .map(|doubt| doubt.code)
-        .collect();
-    // Several Services may have the same.
-    codes.dedup();
-    codes.join(",")
+    codes(&doubts(group, now))
 }
 
 fn wide(group: &Group) -> [String; WIDE_TITLES.len()] {

@@ -15,7 +15,7 @@ pub(crate) async fn run(
     args: &GroupArgs,
     pause: bool,
 ) -> Result<String, Failure> {
-    let (group, _) = group(cluster, &args.group).await?;
+    let group = group(cluster, &args.group).await?;
     let (said, _) = set(cluster, &group, pause).await?;
     Ok(said)
 }

@@ -3,16 +3,19 @@
 use crate::doubts::{Doubt, doubts};
 use crate::group::{Group, Member};
 use crate::lease::Lease;
+use crate::service_mode::{Served, ServedReport};
 use common::history::Entry;
 use common::service::{Route, Service};
 use election::{Ineligible, RoleLabel};
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
-/// Several groups.
+/// Several groups, and the Services beside them that have none.
 #[derive(Debug, Serialize)]
 pub(crate) struct Groups {
     groups: Vec<GroupReport>,
+    /// Services in Service mode.
+    service_mode: Vec<ServedReport>,
 }
 
 /// One group.
@@ -67,10 +70,11 @@ struct ServiceReport {
 }
 
 impl Groups {
-    pub(crate) fn new(groups: &[Group], now: Timestamp) -> Self {
+    pub(crate) fn new(groups: &[Group], served: &[Served], now: Timestamp) -> Self {
         let groups = groups.iter().map(|group| GroupReport::new(group, now));
         Self {
             groups: groups.collect(),
+            service_mode: served.iter().map(ServedReport::new).collect(),
         }
     }
 }
@@ -125,17 +129,22 @@ pub(crate) fn role(label: RoleLabel) -> Option<&'static str> {
     }
 }
 
+/// A route in one word.
+pub(crate) fn routing(route: Route<'_>) -> &'static str {
+    match route {
+        Route::Untouched => "untouched",
+        Route::Selector => "selector",
+        Route::Nobody => "nobody",
+        Route::Pod(_) => "pod",
+    }
+}
+
 fn service(group: &Group, service: &Service) -> ServiceReport {
     let route = service.route();
     ServiceReport {
         service: service.metadata.name.clone(),
         address: service.address().map(str::to_owned),
-        routing: match route {
-            Route::Untouched => "untouched",
-            Route::Selector => "selector",
-            Route::Nobody => "nobody",
-            Route::Pod(_) => "pod",
-        },
+        routing: routing(route),
         routes_to: match route {
             Route::Pod(uid) => Some(group.pod_name(uid).to_owned()),
             Route::Untouched | Route::Selector | Route::Nobody => None,

@@ -1,35 +1,64 @@
-//! `status`: all groups a line each, or one group in depth.
+//! `status`: all groups a line each, or one group in depth; and Services in Service mode likewise,
+//! which have no group.
 
 use crate::age::{since_s, span, took};
 use crate::args::{Data, Format, StatusArgs};
 use crate::connect::Cluster;
 use crate::doubts::{destination, doubts};
 use crate::failure::Failure;
-use crate::gather::{Gathered, gather, group};
+use crate::gather::gather;
 use crate::group::{Group, Member};
 use crate::lease::Lease;
 use crate::list::{self, Columns};
 use crate::output::data;
 use crate::report::{GroupReport, Groups, role};
+use crate::service_mode::{self, Served, ServedReport};
 use crate::table::Table;
 use common::service::Route;
 use election::Ineligible;
 use k8s_openapi::jiff::Timestamp;
 
+/// What may stand before the name of a Service, as kubectl takes it.
+const SERVICE_KINDS: [&str; 4] = ["service/", "services/", "svc/", "service.v1/"];
+
 /// Runs it.
 pub(crate) async fn run(cluster: &Cluster, args: &StatusArgs) -> Result<String, Failure> {
-    match &args.group {
-        Some(name) => {
-            let (group, unseen) = group(cluster, name).await?;
-            let text = one(&group, args.output, Timestamp::now())?;
-            Ok(with_unseen(text, &unseen, args.output))
-        }
-        None => {
-            let namespace = Some(cluster.namespace.as_str()).filter(|_| !args.all_namespaces);
-            let Gathered { groups, unseen } = gather(cluster, namespace).await?;
-            let text = all(&groups, namespace, args.output, Timestamp::now())?;
-            Ok(with_unseen(text, &unseen, args.output))
-        }
+    let namespace = Some(cluster.namespace.as_str()).filter(|_| !args.all_namespaces);
+    let mut gathered = gather(cluster, namespace).await?;
+    let Some(name) = &args.group else {
+        let served = gathered.served(cluster).await?;
+        let groups = &gathered.groups;
+        let text = all(groups, &served, namespace, args.output, Timestamp::now())?;
+        return Ok(with_unseen(text, &gathered.unseen, args.output));
+    };
+    let (name, is_service) = wanted(name);
+    let named = |group: &&Group| !is_service && group.name == name;
+    if let Some(group) = gathered.groups.iter().find(named) {
+        let text = one(group, args.output, Timestamp::now())?;
+        gathered.unseen.extend(gathered.beside(name));
+        return Ok(with_unseen(text, &gathered.unseen, args.output));
+    }
+    let all = gathered.served(cluster).await?;
+    let Some(served) = all.iter().find(|served| served.name() == name) else {
+        return Err(if is_service {
+            Failure::NoService {
+                service: name.to_owned(),
+                namespace: cluster.namespace.clone(),
+            }
+        } else {
+            gathered.nothing(cluster, name, &all)
+        });
+    };
+    let text = one_served(served, args.output, Timestamp::now())?;
+    Ok(with_unseen(text, &gathered.unseen, args.output))
+}
+
+/// The name that is meant, and whether it can only be a Service's.
+fn wanted(name: &str) -> (&str, bool) {
+    let mut kinds = SERVICE_KINDS.iter();
+    match kinds.find_map(|kind| name.strip_prefix(kind)) {
+        Some(service) => (service, true),
+        None => (name, false),
     }
 }
 
@@ -43,30 +72,62 @@ fn with_unseen(mut text: String, unseen: &[String], format: Option<Format>) -> S
     text
 }
 
-/// All groups of a namespace, or of all.
+/// All groups and Services of a namespace, or of all.
 pub(crate) fn all(
     groups: &[Group],
+    served: &[Served],
     namespace: Option<&str>,
     format: Option<Format>,
     now: Timestamp,
 ) -> Result<String, Failure> {
+    let columns = Columns {
+        namespace: namespace.is_none(),
+        wide: format == Some(Format::Wide),
+    };
     match format {
-        Some(Format::Json) => data(&Groups::new(groups, now), Data::Json),
-        Some(Format::Yaml) => data(&Groups::new(groups, now), Data::Yaml),
-        Some(Format::Name) => Ok(groups.iter().map(list::resource).collect()),
-        None | Some(Format::Wide) if groups.is_empty() => Ok(match namespace {
-            Some(name) => format!(
-                "no groups in namespace {name}; -A shows all, and docs/annotations.md how to make \
-                 one\n"
-            ),
-            None => "no groups; docs/annotations.md says how to make one\n".to_owned(),
-        }),
+        Some(Format::Json) => data(&Groups::new(groups, served, now), Data::Json),
+        Some(Format::Yaml) => data(&Groups::new(groups, served, now), Data::Yaml),
+        Some(Format::Name) => {
+            let names = groups.iter().map(list::resource);
+            Ok(names
+                .chain(served.iter().map(service_mode::resource))
+                .collect())
+        }
+        None | Some(Format::Wide) if groups.is_empty() && served.is_empty() => {
+            Ok(match namespace {
+                Some(name) => format!(
+                    "no groups in namespace {name}; -A shows all, and docs/annotations.md how to \
+                     make one\n"
+                ),
+                None => "no groups; docs/annotations.md says how to make one\n".to_owned(),
+            })
+        }
         None | Some(Format::Wide) => {
-            let columns = Columns {
-                namespace: namespace.is_none(),
-                wide: format == Some(Format::Wide),
-            };
-            Ok(list::text(groups, columns, now))
+            let mut tables = Vec::new();
+            if !groups.is_empty() {
+                tables.push(list::text(groups, columns, now));
+            }
+            if !served.is_empty() {
+                tables.push(service_mode::table(served, columns, now));
+            }
+            Ok(tables.join("\n"))
+        }
+    }
+}
+
+/// One Service in Service mode.
+pub(crate) fn one_served(
+    served: &Served,
+    format: Option<Format>,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    match format {
+        Some(Format::Json) => data(&ServedReport::new(served), Data::Json),
+        Some(Format::Yaml) => data(&ServedReport::new(served), Data::Yaml),
+        Some(Format::Name) => Ok(service_mode::resource(served)),
+        None | Some(Format::Wide) => {
+            let wide = format == Some(Format::Wide);
+            Ok(service_mode::in_depth(served, wide, now))
         }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) enum Answer {
 
 /// Runs it.
 pub(crate) async fn run(cluster: &Cluster, args: &SwitchoverArgs) -> Result<String, Failure> {
-    let (group, _) = group(cluster, &args.group).await?;
+    let group = group(cluster, &args.group).await?;
     let asked = match ask(cluster, &group, args.to.as_deref()).await? {
         Answer::Nothing(why) => return Ok(why),
         Answer::Asked(asked) => asked,
@@ -121,7 +121,7 @@ async fn follow(
     let mut said = String::new();
     loop {
         let waiting_for = match group(cluster, &args.group).await {
-            Ok((group, _)) => match progress(&group, &asked.from, args.to.as_deref()) {
+            Ok(group) => match progress(&group, &asked.from, args.to.as_deref()) {
                 Progress::Moved(pod) => return Ok(Some(pod)),
                 Progress::Elsewhere(pod) => return Err(Failure::Elsewhere(pod)),
                 Progress::Refused => return Ok(None),

@@ -1,11 +1,12 @@
 //! Reads what a check looks at. A right that is missing is noted, and the rest still read.
 
 use crate::check::facts::{CheckedPod, Installation, Policies, Policy, Read, Trial, Workloads};
-use crate::check::{installation, names, service_mode};
+use crate::check::{installation, names};
 use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::gather::{list, seen};
 use crate::group::{Seen, groups};
+use crate::service_mode::asks;
 use common::contract;
 use common::objects::Meta;
 use common::service::Service;
@@ -329,7 +330,7 @@ pub(crate) async fn workloads(
         asking: services
             .iter()
             .flatten()
-            .filter(|service| service_mode::asks(service))
+            .filter(|service| asks(service))
             .cloned()
             .collect(),
         service_mode_off: is_service_mode_off(installation),

@@ -5,15 +5,6 @@ use crate::check::finding::{Finding, page};
 use common::contract;
 use common::service::Service;
 
-/// Value of the annotation that asks for it.
-const SERVICE_MODE: &str = "active-passive";
-
-/// Whether it asks, by either annotation.
-pub(crate) fn asks(service: &Service) -> bool {
-    let given = |key| service.metadata.annotation(key).unwrap_or_default();
-    given(contract::MODE) == SERVICE_MODE || !given(contract::COMPAT_MODE).is_empty()
-}
-
 /// One for all of them: none asks, or Service mode is off, or some have no designated pod.
 pub(crate) fn finding(facts: &Workloads) -> Option<Finding> {
     let check = "ServiceMode";

@@ -36,7 +36,7 @@ pub(crate) async fn run(cluster: &Cluster, args: &VersionArgs) -> Result<String,
         Read::Unseen(why) => notes.push(why.clone()),
     }
     let sidecars = match gather(cluster, namespace).await {
-        Ok(Gathered { groups, unseen }) => {
+        Ok(Gathered { groups, unseen, .. }) => {
             notes.extend(unseen);
             sidecars(&groups)
         }

@@ -142,6 +142,86 @@ fn a_status_takes_one_list_a_kind_in_pages() {
     );
 }
 
+/// The case's objects of this kind, as the API server lists them.
+fn list_of(case: &str, kind: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let objects = objects(case).into_iter();
+    let items: Vec<Value> = objects
+        .filter(|it| it["kind"] == kind && fits(it))
+        .collect();
+    json!({"metadata": {}, "items": items})
+}
+
+/// Services of the namespace `shop` in Service mode cost one list more; one that is asked for by its
+/// name is found, and said to be no group where a group is wanted.
+#[test]
+fn a_status_reads_pods_of_service_mode_where_there_are_such_services() {
+    let case = "service_mode";
+    let in_shop = |it: &Value| it["metadata"]["namespace"] == "shop";
+    let group = "active-passive.dev/group";
+    let has_group = |it: &Value| !it["metadata"]["labels"][group].is_null();
+    let grouped = |it: &Value| in_shop(it) && has_group(it);
+    let others = |it: &Value| in_shop(it) && !has_group(it);
+    let answers = || {
+        vec![
+            ("/leases", 200, list_of(case, "Lease", in_shop)),
+            ("labelSelector=%21", 200, list_of(case, "Pod", others)),
+            ("/pods", 200, list_of(case, "Pod", grouped)),
+            ("/services", 200, list_of(case, "Service", in_shop)),
+        ]
+    };
+    let all = run("status", answers());
+    let said = all.result.unwrap();
+    let mut cells = said
+        .lines()
+        .map(|it| it.split_whitespace().collect::<Vec<_>>());
+    let web = cells.find(|cells| cells.first() == Some(&"web")).unwrap();
+    assert_eq!(
+        [web[1], web[3], web[4], web[5]],
+        ["web-2", "2/3", "1", "-"],
+        "{said}"
+    );
+    assert_eq!(all.asked.len(), 4, "{:#?}", all.asked);
+    assert_eq!(
+        all.asked[3],
+        "GET /api/v1/namespaces/shop/pods?limit=500\
+         &labelSelector=%21active-passive.dev%2Fgroup HTTP/1.1"
+    );
+    for name in ["web", "service/web", "svc/web"] {
+        let said = run(&format!("status {name}"), answers()).result.unwrap();
+        let first = "Service:    web in namespace shop, in Service mode\nActive:     web-2 on n2, ";
+        assert!(said.starts_with(first), "{said}");
+    }
+    // Both a group and a Service have this name.
+    let said = run("status led", answers()).result.unwrap();
+    let note = "status service/led` shows it\n";
+    assert!(
+        said.starts_with("Group:      led ") && said.ends_with(note),
+        "{said}"
+    );
+    for (line, why) in [
+        ("status wbe", "did you mean web?"),
+        (
+            "status service/wbe",
+            "no Service wbe in Service mode in namespace shop",
+        ),
+        (
+            "pause web",
+            "Service web is in Service mode, without a group",
+        ),
+    ] {
+        let failure = run(line, answers()).result.unwrap_err().to_string();
+        assert!(failure.contains(why), "{line}: {failure}");
+    }
+    let mut blind = answers();
+    blind[1] = ("labelSelector=%21", 403, status(403, "no"));
+    let said = run("status web", blind).result.unwrap();
+    assert!(said.contains("Active:     u-web-2, for "), "{said}");
+    assert!(
+        said.ends_with("note: you may not list pods: no\n"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_missing_right_is_named_and_the_rest_is_shown() {
     let no = || status(403, "User \"jane\" cannot list it");

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::manifests;
 use crate::yaml::{Change, Text};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -78,10 +79,18 @@ impl File {
     }
 }
 
-/// Reads everything that `-f` names.
+/// Reads everything that `-f` names; a file that is named twice, once.
 pub(super) fn read(names: &[PathBuf]) -> Result<Vec<File>, Failure> {
-    let manifests = manifests::read(names)?.into_iter();
-    Ok(manifests
+    let mut manifests = manifests::read(names)?;
+    let mut known = BTreeSet::new();
+    manifests.retain(|it| {
+        let path = it.path.as_ref();
+        path.is_none_or(|path| {
+            known.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone()))
+        })
+    });
+    let files = manifests.into_iter();
+    Ok(files
         .map(|it| File::of(it.source, it.path, it.text))
         .collect())
 }
@@ -137,40 +146,91 @@ fn change_document(document: &mut Document, edits: &[&Edit]) -> Result<(), Strin
     Ok(())
 }
 
-/// Writes every file that has changed: to a new one beside it, which then takes its name.
+/// Writes every file that has changed: first each to a new one beside it, then these take the names.
+/// Where one cannot be written, none is changed.
 pub(super) fn write(files: &[File]) -> Result<(), Failure> {
+    take_names(&prepare(files)?)
+}
+
+/// Writes each new text beside its file.
+fn prepare(files: &[File]) -> Result<Vec<Prepared<'_>>, Failure> {
+    let mut prepared = Vec::new();
     for file in files.iter().filter(|file| file.is_changed()) {
         let Some(path) = &file.path else { continue };
-        let written = replace(path, &file.text());
-        written.map_err(|source| Failure::Unwritable {
+        let beside = Beside::write(path, &file.text()).map_err(|source| unwritable(file, source));
+        prepared.push((file, beside?));
+    }
+    Ok(prepared)
+}
+
+type Prepared<'a> = (&'a File, Beside);
+
+/// Lets each new text take the name of its file. Where one cannot, those of before get back what was
+/// in them.
+fn take_names(prepared: &[Prepared<'_>]) -> Result<(), Failure> {
+    for (index, (file, beside)) in prepared.iter().enumerate() {
+        let Err(source) = beside.take_name() else {
+            continue;
+        };
+        let done = prepared[..index].iter();
+        let kept = done.filter(|(file, beside)| {
+            let original = Beside::write(&beside.path, &file.original);
+            original.and_then(|it| it.take_name()).is_err()
+        });
+        let kept: Vec<&str> = kept.map(|(file, _)| file.source.as_str()).collect();
+        if kept.is_empty() {
+            return Err(unwritable(file, source));
+        }
+        return Err(Failure::HalfWritten {
             name: file.source.clone(),
+            written: kept.join(", "),
             source,
-        })?;
+        });
     }
     Ok(())
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays one.
-    let path = fs::canonicalize(path)?;
-    let permissions = fs::metadata(&path)?.permissions();
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = path.with_file_name(name);
-    let write = || {
-        let mut options = OpenOptions::new();
-        let mut new = options.write(true).create_new(true).open(&beside)?;
-        new.set_permissions(permissions)?;
-        new.write_all(text.as_bytes())?;
-        new.sync_all()?;
-        fs::rename(&beside, &path)
-    };
-    let written = write();
-    if written.is_err() {
-        // What was begun is of no use; that it cannot be removed either changes nothing.
-        fs::remove_file(&beside).ok();
+fn unwritable(file: &File, source: io::Error) -> Failure {
+    Failure::Unwritable {
+        name: file.source.clone(),
+        source,
     }
-    written
+}
+
+/// A text that is on the disk, beside the file whose name it is to take. One that has not taken it
+/// is removed when it is dropped.
+struct Beside {
+    new: PathBuf,
+    path: PathBuf,
+}
+
+impl Beside {
+    fn write(path: &Path, text: &str) -> io::Result<Self> {
+        // A link stays one.
+        let path = fs::canonicalize(path)?;
+        let permissions = fs::metadata(&path)?.permissions();
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let new = path.with_file_name(name);
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).open(&new)?;
+        let beside = Self { new, path };
+        file.set_permissions(permissions)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        Ok(beside)
+    }
+
+    fn take_name(&self) -> io::Result<()> {
+        fs::rename(&self.new, &self.path)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It is not there where it has taken the name; otherwise it is of no use, and in nobody's way.
+        fs::remove_file(&self.new).ok();
+    }
 }
 
 /// A text as its documents.
@@ -263,7 +323,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         fs::remove_file(&link).ok();
         symlink(&path, &link).unwrap();
-        replace(&link, "new").unwrap();
+        Beside::write(&link, "new").unwrap().take_name().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -271,6 +331,69 @@ mod tests {
         );
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Two files of a folder of its own, with a change each.
+    fn two(name: &str) -> (PathBuf, Vec<File>) {
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = |name: &str| {
+            let path = folder.join(name);
+            fs::write(&path, "old: 1\n").unwrap();
+            let mut file = File::of(name.to_owned(), Some(path), "old: 1\n".to_owned());
+            file.documents[0].body = "new: 2\n".to_owned();
+            file
+        };
+        let files = vec![file("a.yaml"), file("b.yaml")];
+        (folder, files)
+    }
+
+    #[test]
+    fn all_files_are_written_or_none() {
+        let (folder, files) = two("migrate-prepare");
+        // Nothing can be written beside the second one.
+        let taken = folder.join(format!("b.yaml.{}.new", std::process::id()));
+        fs::create_dir(&taken).unwrap();
+        let failure = write(&files).unwrap_err().to_string();
+        let told = "no file has changed";
+        assert!(
+            failure.starts_with("write b.yaml: ") && failure.contains(told),
+            "{failure}"
+        );
+        for name in ["a.yaml", "b.yaml"] {
+            assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "old: 1\n");
+        }
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            3,
+            "nothing is left over"
+        );
+        fs::remove_dir(&taken).unwrap();
+        write(&files).unwrap();
+        for name in ["a.yaml", "b.yaml"] {
+            assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "new: 2\n");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_take_its_name_gives_the_others_back() {
+        let (folder, files) = two("migrate-names");
+        let prepared = prepare(&files).unwrap();
+        let second = folder.join("b.yaml");
+        fs::remove_file(&second).unwrap();
+        fs::create_dir(&second).unwrap();
+        let failure = take_names(&prepared).unwrap_err().to_string();
+        assert!(failure.starts_with("write b.yaml: "), "{failure}");
+        let first = fs::read_to_string(folder.join("a.yaml")).unwrap();
+        assert_eq!(first, "old: 1\n");
+        drop(prepared);
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            2,
+            "nothing is left over"
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -2,7 +2,8 @@
 
 use super::groups::workloads;
 use crate::check::finding::Level;
-use crate::check::service_mode::{asks, finding};
+use crate::check::service_mode::finding;
+use crate::service_mode::asks;
 use common::contract;
 use common::service::Service;
 use serde_json::{Value, json};
