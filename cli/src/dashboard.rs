@@ -7,6 +7,7 @@
 mod assets;
 mod frames;
 mod guard;
+mod handoff;
 mod routes;
 mod serve;
 
@@ -15,15 +16,18 @@ use crate::connect::Cluster;
 use crate::failure::Failure;
 use crate::live;
 use guard::{Guard, Key};
+use handoff::Handoff;
 use routes::App;
 use serde_json::Value;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs it until ctrl-c.
+/// Runs it until it is ended.
 pub(crate) async fn run(cluster: Cluster, args: &DashboardArgs) -> Result<String, Failure> {
+    let mut ended = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
     // Whoever has given the wrong cluster hears of it here and not on the page.
     let _: Value = cluster.get("reach the API server", "/version").await?;
     let asked = (Ipv4Addr::LOCALHOST, args.port);
@@ -42,14 +46,39 @@ pub(crate) async fn run(cluster: Cluster, args: &DashboardArgs) -> Result<String
     say(&format!(
         "dashboard: {url}\nIt acts with your rights: the address is for you alone. Ctrl-c ends it.\n"
     ));
-    if !args.no_open && open::that_detached(&url).is_err() {
-        say("No browser was found: open that address in one on this machine.\n");
-    }
+    let guard = Guard::new(port, key);
+    let used = guard.used();
+    let handoff = (!args.no_open).then(|| open(&url)).flatten();
+    // Ends with the others, and the file with it, also where no page was opened.
+    let until_used = async move {
+        used.notified().await;
+        drop(handoff);
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
-        () = serve::serve(listener, routes::router(app, Guard::new(port, key))) => {}
+        () = serve::serve(listener, routes::router(app, guard)) => {}
         _ = tokio::signal::ctrl_c() => {}
+        _ = ended.recv() => {}
+        () = until_used => {}
     }
     Ok(String::new())
+}
+
+/// Has a browser open the page; returns what it needs for that.
+fn open(url: &str) -> Option<Handoff> {
+    let handed = Handoff::new(url).and_then(|handoff| {
+        open::that_detached(handoff.file())?;
+        Ok(handoff)
+    });
+    match handed {
+        Ok(handoff) => Some(handoff),
+        Err(why) => {
+            say(&format!(
+                "No browser was started ({why}): open that address in one on this machine.\n"
+            ));
+            None
+        }
+    }
 }
 
 /// Said at once, since the command does not end.

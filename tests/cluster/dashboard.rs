@@ -1,11 +1,14 @@
 //! `kubectl active-passive dashboard`, in a browser: real clicks move and pause the role of a real
 //! group. Pictures of the page are kept in target/dashboard, for whoever looks after it.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use tests::project_root;
 use tests::scene::Scene;
@@ -15,14 +18,17 @@ use tokio::time::timeout;
 
 use crate::browser::{Browser, Look};
 use crate::cli::Plugin;
-use crate::context::{Case, Context};
+use crate::context::{Case, Context, eventually};
 
 const GROUP: &str = "web";
 const REPLICAS: usize = 3;
 /// What the first line begins with.
 const ADDRESS: &str = "dashboard: ";
+const ADDRESS_ALONE: &str = "--no-open";
 /// Longest time until the address is printed.
 const STARTED: Duration = Duration::from_secs(15);
+/// Longest time until a file is there, or gone, milliseconds.
+const FILE_MS: u64 = 10_000;
 /// Where the pictures are kept.
 const PICTURES: &str = "target/dashboard";
 const WIDE: u32 = 1_280;
@@ -38,7 +44,7 @@ async fn dashboard(context: &Context<'_>) -> Result<()> {
     let (cluster, namespace) = (context.cluster, &context.namespace);
     let manifest = Scene::example()?;
     let scene = Scene::open(cluster, namespace, GROUP, &manifest, REPLICAS).await?;
-    let (mut server, address) = start(&plugin, &[]).await?;
+    let (mut server, address) = start(&plugin, &[ADDRESS_ALONE]).await?;
     let mut browser = Browser::start(namespace).await?;
     let page = &mut browser;
     page.look(look(WIDE, false)).await?;
@@ -62,6 +68,7 @@ async fn dashboard(context: &Context<'_>) -> Result<()> {
     pause(context, page).await?;
     outage(context, page, &scene).await?;
     rights(context, &plugin, page).await?;
+    handed_over(&plugin, page).await?;
 
     let complaints = std::mem::take(&mut page.complaints);
     ensure!(complaints.is_empty(), "the page complains: {complaints:#?}");
@@ -74,7 +81,7 @@ async fn dashboard(context: &Context<'_>) -> Result<()> {
 async fn start(plugin: &Plugin<'_>, flags: &[&str]) -> Result<(Child, String)> {
     let cluster = plugin.context().cluster;
     let mut server = Command::new(cluster.binaries().path("kubectl"))
-        .args(["active-passive", "dashboard", "--no-open"])
+        .args(["active-passive", "dashboard"])
         .args(["--namespace", &plugin.context().namespace])
         .args(flags)
         .env("PATH", plugin.folder())
@@ -279,7 +286,7 @@ async fn rights(context: &Context<'_>, plugin: &Plugin<'_>, page: &mut Browser) 
         "--user=viewer",
     ];
     context.kubectl(&binding).await?;
-    let (mut server, address) = start(plugin, &["--as", "viewer"]).await?;
+    let (mut server, address) = start(plugin, &[ADDRESS_ALONE, "--as", "viewer"]).await?;
     page.open(&address).await?;
     page.until(
         "the group is shown",
@@ -297,4 +304,64 @@ async fn rights(context: &Context<'_>, plugin: &Plugin<'_>, page: &mut Browser) 
         .await?;
     server.kill().await?;
     Ok(())
+}
+
+/// Others on the machine, who see what a browser is started with, do not see the key: that is in a file
+/// which they cannot read, and which is gone once it was used, or nobody needs it.
+async fn handed_over(plugin: &Plugin<'_>, page: &mut Browser) -> Result<()> {
+    let told = plugin.folder().join("opened");
+    let script = format!("#!/bin/sh\necho \"$*\" >{}\n", told.display());
+    let launcher = plugin.file("xdg-open", &script)?;
+    std::fs::set_permissions(&launcher, PermissionsExt::from_mode(0o755))?;
+
+    let (mut server, address) = start(plugin, &[]).await?;
+    let file = opened(&told).await?;
+    let key = address.rsplit('=').next().context("a key")?;
+    ensure!(!file.contains(key), "{key} is in {file}");
+    let folder = Path::new(&file).parent().context("a folder")?;
+    for (path, expected) in [(Path::new(&file), 0o600), (folder, 0o700)] {
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+        ensure!(mode == expected, "{}: {mode:o}", path.display());
+    }
+    page.open(&format!("file://{file}")).await?;
+    page.until(
+        "the file leads to the page",
+        "document.querySelectorAll('.row').length === 1",
+    )
+    .await?;
+    gone(folder).await?;
+    server.kill().await?;
+
+    std::fs::remove_file(&told)?;
+    let (mut server, _) = start(plugin, &[]).await?;
+    let unused = opened(&told).await?;
+    let process = server.id().context("it runs")?.cast_signed();
+    kill(Pid::from_raw(process), Signal::SIGTERM)?;
+    ensure!(
+        timeout(STARTED, server.wait()).await??.success(),
+        "it fails"
+    );
+    gone(Path::new(&unused)).await
+}
+
+/// What a browser was started with.
+async fn opened(told: &Path) -> Result<String> {
+    eventually("a browser is started", FILE_MS, async || {
+        let said = std::fs::read_to_string(told).unwrap_or_default();
+        let line = said.strip_suffix('\n').map(str::to_owned);
+        Ok(line.ok_or(said))
+    })
+    .await
+}
+
+async fn gone(path: &Path) -> Result<()> {
+    let what = format!("{} is gone", path.display());
+    eventually(&what, FILE_MS, async || {
+        Ok(if path.exists() {
+            Err("it is there".to_owned())
+        } else {
+            Ok(())
+        })
+    })
+    .await
 }

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Header that carries the key.
 pub(super) const KEY_HEADER: &str = "x-active-passive-key";
@@ -62,6 +63,7 @@ impl Key {
 pub(super) struct Guard {
     hosts: [String; 2],
     key: Key,
+    used: Arc<Notify>,
 }
 
 /// Why somebody may not.
@@ -77,7 +79,13 @@ impl Guard {
         Self {
             hosts: [format!("127.0.0.1:{port}"), format!("localhost:{port}")],
             key,
+            used: Arc::default(),
         }
+    }
+
+    /// Is told when somebody has shown the key: a page was opened.
+    pub(super) fn used(&self) -> Arc<Notify> {
+        self.used.clone()
     }
 
     /// Whether a request with these headers for this path may go on.
@@ -100,7 +108,10 @@ impl Guard {
             return Err(Refusal::Site);
         }
         match headers.get(KEY_HEADER) {
-            Some(key) if self.key.is(key.as_bytes()) => Ok(()),
+            Some(key) if self.key.is(key.as_bytes()) => {
+                self.used.notify_one();
+                Ok(())
+            }
             _ => Err(Refusal::Key),
         }
     }

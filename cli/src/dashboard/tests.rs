@@ -287,6 +287,28 @@ fn a_page_is_told_what_is_new_to_it() {
     assert_eq!(next(&none, false).unwrap()["gone"], json!(["shop/web"]));
 }
 
+/// The file that led a browser here goes then, and not before.
+#[tokio::test]
+async fn a_page_that_was_opened_is_noticed() {
+    let guard = Guard::new(PORT, Key::of(KEY));
+    let used = guard.used();
+    let asked = |key: &str| {
+        let asked = request("GET", "/api/live").header(KEY_HEADER, key);
+        guard.check("/api/live", empty(asked).headers()).is_ok()
+    };
+    assert!(!asked("00fe"));
+    guard
+        .check("/", empty(request("GET", "/")).headers())
+        .unwrap();
+    let noticed = async || {
+        let brief = std::time::Duration::from_millis(1);
+        tokio::time::timeout(brief, used.notified()).await.is_ok()
+    };
+    assert!(!noticed().await);
+    assert!(asked(KEY));
+    assert!(noticed().await);
+}
+
 #[test]
 fn keys_are_random_and_compared_whole() {
     let [one, other] = [(); 2].map(|()| Key::random().unwrap());
