@@ -202,4 +202,17 @@ fn failure(what: &str, error: kube::Error) -> Failure {
 }
 
 #[cfg(test)]
+impl Cluster {
+    /// One behind this client, without a kubeconfig.
+    pub(crate) fn of(client: Client) -> Self {
+        Self {
+            namespace: client.default_namespace().to_owned(),
+            client,
+            address: String::new(),
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

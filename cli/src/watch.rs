@@ -1,6 +1,7 @@
 //! `watch`: groups as they change, in the terminal; where there is none, a line a change.
 
 mod draw;
+mod filter;
 mod lines;
 mod screen;
 mod teller;

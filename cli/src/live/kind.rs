@@ -53,6 +53,8 @@ pub(crate) enum News {
     Deleted(Source, Key),
     /// A kind may not be listed.
     Refused(Source, String),
+    /// A kind was listed, and may not be watched: what changes is seen with the next list.
+    Unwatched(Source),
     /// A source answers.
     Heard(Source),
     /// A source does not answer.
@@ -180,6 +182,9 @@ pub(crate) async fn follow<K: Followed>(
             }
             Ended::Unwatched => {
                 version = None;
+                if news.send(News::Unwatched(K::SOURCE)).await.is_err() {
+                    return;
+                }
                 LIST_EVERY
             }
             Ended::Refused(why) => {
@@ -289,3 +294,6 @@ pub(super) fn key(meta: &Meta) -> Key {
 fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == GONE)
 }
+
+#[cfg(test)]
+mod tests;

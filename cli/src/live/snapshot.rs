@@ -14,6 +14,8 @@ pub(crate) struct Snapshot {
     /// Whether each kind has been listed, or may not be.
     pub(crate) complete: bool,
     pub(crate) contact: Contact,
+    /// When Leases were listed, where they may not be watched; `None` where they may.
+    pub(crate) listed_at: Option<Timestamp>,
     /// Kinds that may not be seen, as sentences.
     pub(crate) unseen: Vec<String>,
     /// By namespace and name.
@@ -54,6 +56,18 @@ impl Shown {
 }
 
 impl Snapshot {
+    /// Up to when Leases are known: until now, unless the API server does not answer or they are seen
+    /// now and then only. Whether one has run out since, nobody can say.
+    pub(crate) fn seen_at(&self, now: Timestamp) -> Timestamp {
+        let lost = self.contact.lost.is_some();
+        let until = lost.then_some(self.contact.seen_until_ms);
+        let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        [until, self.listed_at]
+            .into_iter()
+            .flatten()
+            .fold(now, Timestamp::min)
+    }
+
     /// A group.
     pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<&Arc<Shown>> {
         self.groups

@@ -29,6 +29,8 @@ pub(super) struct World {
     shown: BTreeMap<Key, Arc<Shown>>,
     tracks: BTreeMap<Key, Vec<Track>>,
     contacts: Contacts,
+    /// When Leases were listed, where they may not be watched.
+    listed_at: Option<Timestamp>,
     last_version: u64,
     ticks: u64,
 }
@@ -191,7 +193,16 @@ impl World {
                 }
             }
             News::Heard(source) => {
+                if source == Source::Leases {
+                    self.listed_at = None;
+                }
                 self.contacts.heard(source, now);
+                return;
+            }
+            News::Unwatched(source) => {
+                if source == Source::Leases {
+                    self.listed_at = Some(now);
+                }
                 return;
             }
             News::Lost(source, why) => {
@@ -253,7 +264,7 @@ impl World {
     /// Looks whether a Lease has run out; sometimes says anew what tells a time.
     pub(super) fn tick(&mut self, now: Timestamp) {
         self.ticks += 1;
-        let at = self.contacts.seen_until();
+        let at = self.leases_seen_until();
         let anew = self.ticks.is_multiple_of(DOUBTS_EVERY);
         let due = |shown: &&Arc<Shown>| {
             let turned = is_leaderless(&shown.group, at) != shown.leaderless;
@@ -286,7 +297,7 @@ impl World {
             .and_modify(|tracks| observe(tracks, &group, now))
             .or_insert_with(|| seeded(&group, now))
             .clone();
-        let at = self.contacts.seen_until();
+        let at = self.leases_seen_until();
         let leaderless = is_leaderless(&group, at);
         let face = face(&group, &tracks, leaderless, at);
         let before = self.shown.get(key).filter(|before| before.face == face);
@@ -302,6 +313,12 @@ impl World {
         self.shown.insert(key.clone(), Arc::new(shown));
     }
 
+    /// A sign of the API server is none of Leases that are listed now and then.
+    fn leases_seen_until(&self) -> Timestamp {
+        let sign = self.contacts.seen_until();
+        self.listed_at.map_or(sign, |listed| listed.min(sign))
+    }
+
     /// What is known now.
     pub(super) fn snapshot(&self) -> Snapshot {
         let refused = |sight: &&Sight| match sight {
@@ -311,6 +328,7 @@ impl World {
         Snapshot {
             complete: self.is_complete(),
             contact: self.contacts.contact(),
+            listed_at: self.listed_at,
             unseen: self.sights().iter().filter_map(refused).collect(),
             groups: self.shown.values().cloned().collect(),
         }

@@ -35,13 +35,20 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
 }
 
+impl View<'_> {
+    /// Of when what is shown is.
+    fn seen(&self) -> Timestamp {
+        self.snapshot.seen_at(self.now)
+    }
+}
+
 fn dim() -> Style {
     Style::new().add_modifier(Modifier::DIM)
 }
 
 /// Draws it.
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, view: &View<'_>) {
-    let groups = &view.snapshot.groups;
+    let groups = &*screen.listed(view.snapshot);
     let notes = u16::try_from(view.snapshot.unseen.len()).unwrap_or(u16::MAX);
     let [head, unseen, body, foot] = Layout::vertical([
         Constraint::Length(1),
@@ -50,7 +57,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, view: &View<'_>) {
         Constraint::Length(2),
     ])
     .areas(frame.area());
-    title(frame, head, view);
+    title(frame, head, screen, view);
     let unseen_lines = view.snapshot.unseen.iter();
     let unseen_lines: Vec<Line<'_>> = unseen_lines
         .map(|why| Line::styled(format!("note: {why}"), WARN))
@@ -58,21 +65,27 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, view: &View<'_>) {
     frame.render_widget(Text::from(unseen_lines), unseen);
     let index = screen.index(groups);
     match index.and_then(|index| groups.get(index)) {
-        None => nothing(frame, body, view),
         Some(shown) if screen.is_open => in_depth(frame, body, shown, view),
-        Some(_) => {
+        found => {
             let [list, below] =
                 Layout::vertical([Constraint::Fill(1), Constraint::Length(TOLD_LINES)]).areas(body);
-            table(frame, list, index, view);
+            match found {
+                Some(_) => table(frame, list, groups, index, view),
+                None => nothing(frame, list, screen, view),
+            }
             told(frame, below, screen);
         }
     }
     foot_lines(frame, foot, screen);
 }
 
-fn title(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
+/// What is left out is said here: the search, and of how many groups it leaves how many.
+fn title(frame: &mut Frame<'_>, area: Rect, screen: &Screen, view: &View<'_>) {
     let Snapshot {
-        complete, contact, ..
+        complete,
+        contact,
+        groups,
+        ..
     } = view.snapshot;
     let old_ms = view.now.as_millisecond() - contact.seen_until_ms;
     let state = match (&contact.lost, complete) {
@@ -87,15 +100,38 @@ fn title(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let [left, right] =
         Layout::horizontal([Constraint::Fill(1), Constraint::Length(width)]).areas(area);
     let name = Span::styled(" active-passive  ", Modifier::BOLD);
-    frame.render_widget(
-        Line::from(vec![name, Span::styled(view.place, dim())]),
-        left,
-    );
+    let filter = &screen.filter;
+    let all = match groups.len() {
+        1 => "1 group".to_owned(),
+        all => format!("{all} groups"),
+    };
+    let (search, count) = if filter.is_typed || filter.is_set() {
+        let left = screen.listed(view.snapshot).len();
+        (format!("/{}", filter.text()), format!("  {left} of {all}"))
+    } else {
+        (String::new(), all)
+    };
+    let search = Span::styled(search, Style::new().fg(WARN).add_modifier(Modifier::BOLD));
+    if filter.is_typed {
+        let typed = u16::try_from(name.width() + search.width()).unwrap_or(u16::MAX);
+        let last = left.right().saturating_sub(1);
+        let column = left.x.saturating_add(typed).min(last);
+        frame.set_cursor_position((column, left.y));
+    }
+    let place = Span::styled(format!("  {}", view.place), dim());
+    let parts = vec![name, search, Span::styled(count, dim()), place];
+    frame.render_widget(Line::from(parts), left);
     frame.render_widget(Line::from(state), right);
 }
 
-fn nothing(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
-    let text = if view.snapshot.complete {
+fn nothing(frame: &mut Frame<'_>, area: Rect, screen: &Screen, view: &View<'_>) {
+    let text = if !view.snapshot.groups.is_empty() {
+        let words = screen.filter.text().trim();
+        format!(
+            "\n Nothing matches {words}: neither a group nor its namespace, workload, pods or \
+             nodes.\n Esc shows all groups again."
+        )
+    } else if view.snapshot.complete {
         format!(
             "\n No groups yet. A pod template with the annotation {}: \"true\" makes one;\n it \
              appears here by itself.",
@@ -107,7 +143,13 @@ fn nothing(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), area);
 }
 
-fn table(frame: &mut Frame<'_>, area: Rect, index: Option<usize>, view: &View<'_>) {
+fn table(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    groups: &[Arc<Shown>],
+    index: Option<usize>,
+    view: &View<'_>,
+) {
     let mut titles: Vec<&str> = Vec::new();
     titles.extend(view.with_namespace.then_some("NAMESPACE"));
     titles.extend(list::TITLES);
@@ -116,11 +158,11 @@ fn table(frame: &mut Frame<'_>, area: Rect, index: Option<usize>, view: &View<'_
         let group = &shown.group;
         let mut cells: Vec<String> = Vec::new();
         cells.extend(view.with_namespace.then(|| group.namespace.clone()));
-        cells.extend(list::line(group, view.now));
-        cells.push(list::warnings(group, view.now));
+        cells.extend(list::line(group, view.seen()));
+        cells.push(list::warnings(group, view.seen()));
         cells
     };
-    let lines: Vec<Vec<String>> = view.snapshot.groups.iter().map(cells).collect();
+    let lines: Vec<Vec<String>> = groups.iter().map(cells).collect();
     let width = |column: usize| {
         let cells = lines.iter().map(|line| line[column].chars().count());
         cells.max().unwrap_or(0).max(titles[column].len())
@@ -129,19 +171,14 @@ fn table(frame: &mut Frame<'_>, area: Rect, index: Option<usize>, view: &View<'_
     // What there is no room for is missing at the end.
     let widths = (0..titles.len() - 1).map(length);
     let widths: Vec<Constraint> = widths.chain([Constraint::Fill(1)]).collect();
-    let rows = view
-        .snapshot
-        .groups
-        .iter()
-        .zip(&lines)
-        .map(|(shown, line)| {
-            let style = if shown.leaderless {
-                Style::new().fg(BAD)
-            } else {
-                Style::new()
-            };
-            Row::new(line.clone()).style(style)
-        });
+    let rows = groups.iter().zip(&lines).map(|(shown, line)| {
+        let style = if shown.leaderless {
+            Style::new().fg(BAD)
+        } else {
+            Style::new()
+        };
+        Row::new(line.clone()).style(style)
+    });
     let table = Table::new(rows, widths)
         .column_spacing(2)
         .header(Row::new(titles.clone()).style(dim()))
@@ -179,7 +216,7 @@ fn told(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
 
 /// What `status` says, and who was what in the last minutes.
 fn in_depth(frame: &mut Frame<'_>, area: Rect, shown: &Shown, view: &View<'_>) {
-    let said = status::one(&shown.group, None, view.now).unwrap_or_default();
+    let said = status::one(&shown.group, None, view.seen()).unwrap_or_default();
     let mut lines: Vec<Line<'_>> = vec![Line::default()];
     lines.extend(said.lines().map(|line| {
         let style = if line.starts_with("  ") && !line.is_empty() {
@@ -200,7 +237,7 @@ fn in_depth(frame: &mut Frame<'_>, area: Rect, shown: &Shown, view: &View<'_>) {
     let there = shown.tracks.iter().filter(|track| {
         let gone = track.phase() == Some(Phase::Gone);
         let last_ms = track.spans.last().map_or(0, |it| it.0);
-        !gone || last_ms > view.now.as_millisecond() - LANES_MS
+        !gone || last_ms > view.seen().as_millisecond() - LANES_MS
     });
     let there: Vec<&Track> = there.collect();
     let name = there.iter().map(|track| track.pod.chars().count()).max();
@@ -208,7 +245,7 @@ fn in_depth(frame: &mut Frame<'_>, area: Rect, shown: &Shown, view: &View<'_>) {
     for track in there {
         let room = usize::from(area.width).saturating_sub(name + 4);
         let mut parts = vec![Span::raw(format!(" {:name$.name$}  ", track.pod))];
-        parts.extend(lane(track, room, view.now));
+        parts.extend(lane(track, room, view.seen()));
         lines.push(Line::from(parts));
     }
     lines.push(Line::styled(
@@ -272,12 +309,22 @@ fn foot_lines(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
         }
         (None, None, 0) => Line::default(),
     };
-    let keys = match (&screen.question, screen.is_open) {
-        (Some(Question::Switchover { .. }), _) => "←→ choose   enter does it   esc leaves it",
-        (Some(Question::Pause { .. }), _) => "enter does it   esc leaves it",
-        (None, false) => "↑↓ select   enter details   s switchover   p pause/resume   q quit",
-        (None, true) => "↑↓ next group   esc back   s switchover   p pause/resume   q quit",
-    };
-    let second = Line::styled(format!(" {keys}"), dim());
+    let second = Line::styled(format!(" {}", keys(screen)), dim());
     frame.render_widget(Text::from(vec![first, second]), area);
+}
+
+/// What can be pressed now, within 80 columns.
+fn keys(screen: &Screen) -> &'static str {
+    match &screen.question {
+        Some(Question::Switchover { .. }) => "←→ choose   enter does it   esc leaves it",
+        Some(Question::Pause { .. }) => "enter does it   esc leaves it",
+        None if screen.filter.is_typed => "type what to look for   enter keeps it   esc shows all",
+        None if screen.is_open => {
+            "↑↓ next group   esc back   s switchover   p pause/resume   q quit"
+        }
+        None if screen.filter.is_set() => {
+            "↑↓ select   enter details   esc shows all   s switchover   p pause   q quit"
+        }
+        None => "↑↓ select   enter details   / search   s switchover   p pause/resume   q quit",
+    }
 }

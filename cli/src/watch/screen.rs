@@ -1,5 +1,6 @@
 //! What is on the screen, and what keys do. Pure: the same keys and groups, the same screen.
 
+use super::filter::Filter;
 use super::teller::Told;
 use crate::lease::Lease;
 use crate::live::{Key, Shown, Snapshot};
@@ -19,6 +20,8 @@ pub(super) struct Screen {
     pub(super) selected: Option<Key>,
     /// The group fills the screen.
     pub(super) is_open: bool,
+    /// Which groups are there to be selected.
+    pub(super) filter: Filter,
     pub(super) question: Option<Question>,
     /// What became of the last request, and whether it was good.
     pub(super) answer: Option<(String, bool)>,
@@ -69,6 +72,12 @@ impl Screen {
         });
     }
 
+    /// The groups that are there to be selected. One that is open stays, whatever becomes of its pods.
+    pub(super) fn listed(&self, snapshot: &Snapshot) -> Vec<Arc<Shown>> {
+        let open = self.selected.as_ref().filter(|_| self.is_open);
+        self.filter.of(&snapshot.groups, open)
+    }
+
     /// Where the selected group stands among `groups`; the first, if it is not there any more.
     pub(super) fn index(&self, groups: &[Arc<Shown>]) -> Option<usize> {
         let is_selected = |shown: &Arc<Shown>| self.selected.as_ref() == Some(&shown.key());
@@ -88,12 +97,17 @@ impl Screen {
         if let Some(question) = self.question.take() {
             return self.reply(question, key.code);
         }
-        let groups = &snapshot.groups;
+        if self.filter.is_typed && self.filter.key(key) {
+            return Deed::Nothing;
+        }
+        let groups = &*self.listed(snapshot);
         match key.code {
             KeyCode::Char('q') => return Deed::Quit,
+            KeyCode::Esc if !self.is_open && self.filter.is_set() => self.filter.clear(),
             KeyCode::Esc if !self.is_open => return Deed::Quit,
             KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => self.is_open = false,
-            KeyCode::Enter | KeyCode::Right => self.is_open = !groups.is_empty(),
+            KeyCode::Enter | KeyCode::Right => self.open(groups),
+            KeyCode::Char('/') if !self.is_open => self.filter.is_typed = true,
             KeyCode::Down | KeyCode::Char('j') => self.step(groups, 1),
             KeyCode::Up | KeyCode::Char('k') => self.step(groups, -1),
             KeyCode::PageDown => self.step(groups, PAGE),
@@ -105,6 +119,11 @@ impl Screen {
             _ => {}
         }
         Deed::Nothing
+    }
+
+    fn open(&mut self, groups: &[Arc<Shown>]) {
+        self.step(groups, 0);
+        self.is_open = self.selected.is_some();
     }
 
     fn step(&mut self, groups: &[Arc<Shown>], by: isize) {

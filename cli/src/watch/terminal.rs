@@ -99,6 +99,7 @@ fn only(snapshot: &Arc<Snapshot>, group: Option<&str>) -> Arc<Snapshot> {
     Arc::new(Snapshot {
         complete: snapshot.complete,
         contact: snapshot.contact.clone(),
+        listed_at: snapshot.listed_at,
         unseen: snapshot.unseen.clone(),
         groups: groups.cloned().collect(),
     })

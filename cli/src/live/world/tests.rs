@@ -140,6 +140,26 @@ fn a_lease_that_runs_out_is_seen_while_there_is_contact() {
     assert!(back.groups[0].leaderless && back.groups[0].face.contains("NoLeader"));
 }
 
+/// Between two lists of Leases that may not be watched, nobody knows whether they were renewed.
+#[test]
+fn a_lease_that_is_listed_now_and_then_runs_out_at_a_list() {
+    let objects = objects("settled");
+    let mut world = world(&objects);
+    world.take(News::Unwatched(Source::Leases), now());
+    world.take(News::Heard(Source::Pulse), later(20));
+    world.tick(later(20));
+    let between = world.snapshot();
+    assert!(!between.groups[0].leaderless && !between.groups[0].face.contains("NoLeader"));
+    assert_eq!(between.seen_at(later(20)), now());
+    world.take(listed(&objects, Source::Leases), later(25));
+    world.take(News::Unwatched(Source::Leases), later(25));
+    world.tick(later(25));
+    assert!(world.snapshot().groups[0].leaderless);
+    // One that is watched again is known until now.
+    world.take(News::Heard(Source::Leases), later(30));
+    assert_eq!(world.snapshot().seen_at(later(31)), later(31));
+}
+
 #[test]
 fn what_may_not_be_listed_is_named_and_the_rest_is_shown() {
     let objects = objects("settled");

@@ -6,6 +6,7 @@ use crate::tests::{groups_of, now, objects};
 use crate::watch::draw::{View, draw};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use serde_json::{Value, json};
 
 const WIDTH: u16 = 110;
 const HEIGHT: u16 = 32;
@@ -167,6 +168,168 @@ fn a_pause_asks_and_is_a_resume_where_it_is_paused() {
         &[KeyCode::Char('p'), KeyCode::Char('y')],
     );
     assert_eq!(resumed, Deed::Pause(key, false));
+}
+
+/// The objects of one of many groups.
+fn numbered(number: usize) -> Vec<Value> {
+    let settled = json!(objects("settled")).to_string();
+    let named = settled.replace("web", &format!("app-{number:03}"));
+    serde_json::from_str(&named).unwrap()
+}
+
+fn shown(objects: &[Value]) -> Arc<Shown> {
+    Arc::new(Shown {
+        group: groups_of(objects).remove(0),
+        tracks: Vec::new(),
+        face: String::new(),
+        version: 1,
+        leaderless: false,
+    })
+}
+
+/// 500 groups with three pods each.
+fn many() -> Snapshot {
+    let groups = (0..500).map(|number| shown(&numbered(number)));
+    Snapshot {
+        complete: true,
+        groups: groups.collect(),
+        ..Snapshot::default()
+    }
+}
+
+fn type_in(screen: &mut Screen, snapshot: &Snapshot, text: &str) {
+    for letter in text.chars() {
+        let deed = press(screen, snapshot, &[KeyCode::Char(letter)]);
+        assert_eq!(deed, Deed::Nothing, "{letter}");
+    }
+}
+
+#[test]
+fn a_search_leaves_the_groups_that_have_every_word() {
+    let (mut screen, snapshot) = (Screen::default(), many());
+    shows(
+        &picture(&screen, &snapshot),
+        " active-passive  500 groups  shop",
+    );
+    // Letters that are keys elsewhere are letters of the search.
+    type_in(&mut screen, &snapshot, "/APP-49 n2");
+    let shown = picture(&screen, &snapshot);
+    shows(
+        &shown,
+        " active-passive  /APP-49 n2  10 of 500 groups  shop",
+    );
+    shows(&shown, " app-490");
+    shows(&shown, " app-499");
+    shows(&shown, "enter keeps it   esc shows all");
+    assert!(
+        !shown.contains("app-500") && !shown.contains("app-48"),
+        "{shown}"
+    );
+    // Arrows choose while it is typed; what is done is done to what is chosen.
+    let keys = [
+        KeyCode::Down,
+        KeyCode::Enter,
+        KeyCode::Char('s'),
+        KeyCode::Enter,
+    ];
+    let chosen = snapshot.groups[491].key();
+    let deed = press(&mut screen, &snapshot, &keys);
+    assert_eq!(deed, Deed::Switchover(chosen, None));
+    // It can be changed: pods are found too, here those of one group.
+    let keys = [KeyCode::Char('/'), KeyCode::Backspace, KeyCode::Backspace];
+    press(&mut screen, &snapshot, &keys);
+    type_in(&mut screen, &snapshot, "app-497-3");
+    shows(
+        &picture(&screen, &snapshot),
+        "/APP-49 app-497-3  1 of 500 groups",
+    );
+    // The first Esc shows all again, the next one ends it.
+    press(&mut screen, &snapshot, &[KeyCode::Enter, KeyCode::Esc]);
+    shows(
+        &picture(&screen, &snapshot),
+        " active-passive  500 groups  shop",
+    );
+    assert_eq!(press(&mut screen, &snapshot, &[KeyCode::Esc]), Deed::Quit);
+}
+
+#[test]
+fn a_search_that_finds_nothing_says_so_and_is_left_like_any_other() {
+    let (mut screen, snapshot) = (Screen::default(), snapshot());
+    type_in(&mut screen, &snapshot, "/qqq");
+    let nothing = picture(&screen, &snapshot);
+    shows(&nothing, "/qqq  0 of");
+    shows(&nothing, "Nothing matches qqq");
+    let keys = [KeyCode::Enter, KeyCode::Enter, KeyCode::Char('s')];
+    press(&mut screen, &snapshot, &keys);
+    assert!(!screen.is_open && screen.question.is_none());
+    type_in(&mut screen, &snapshot, "/");
+    let ctrl_u = KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL);
+    assert_eq!(screen.key(ctrl_u, &snapshot), Deed::Nothing);
+    shows(&picture(&screen, &snapshot), "SUCCESSORS");
+    press(&mut screen, &snapshot, &[KeyCode::Backspace]);
+    assert!(!screen.filter.is_typed);
+    type_in(&mut screen, &snapshot, "/web");
+    let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(screen.key(ctrl_c, &snapshot), Deed::Quit);
+}
+
+/// The pod by which it was found may go; the group on the screen stays what keys are about.
+#[test]
+fn an_open_group_stays_though_the_search_finds_it_no_more() {
+    let (mut screen, mut snapshot) = (Screen::default(), many());
+    type_in(&mut screen, &snapshot, "/app-007-3");
+    press(&mut screen, &snapshot, &[KeyCode::Enter, KeyCode::Enter]);
+    let key = snapshot.groups[7].key();
+    assert_eq!(
+        (screen.is_open, &screen.selected),
+        (true, &Some(key.clone()))
+    );
+    let mut objects = numbered(7);
+    objects.retain(|object| object["metadata"]["name"] != "app-007-3" && object["kind"] != "Lease");
+    snapshot.groups[7] = shown(&objects);
+    shows(
+        &picture(&screen, &snapshot),
+        "Group:      app-007 in namespace shop",
+    );
+    press(&mut screen, &snapshot, &[KeyCode::Esc]);
+    shows(&picture(&screen, &snapshot), "/app-007-3  0 of 500 groups");
+}
+
+/// What is not known is no absence.
+#[test]
+fn a_lease_does_not_run_out_while_nobody_answers() {
+    let mut snapshot = snapshot();
+    let web = snapshot.groups.iter().find(|it| it.group.name == "web");
+    snapshot.groups = vec![web.unwrap().clone()];
+    snapshot.contact = Contact {
+        lost: Some("refused".to_owned()),
+        seen_until_ms: "2026-02-03T04:10:05Z"
+            .parse::<Timestamp>()
+            .unwrap()
+            .as_millisecond(),
+        outages: Vec::new(),
+    };
+    let mut terminal = Terminal::new(TestBackend::new(WIDTH, HEIGHT)).unwrap();
+    let view = View {
+        snapshot: &snapshot,
+        place: "shop",
+        with_namespace: false,
+        now: "2026-02-03T04:12:00Z".parse().unwrap(),
+    };
+    for (is_open, left) in [(false, "7s     expired 14s"), (true, "7s left of 15s")] {
+        let screen = Screen {
+            is_open,
+            ..Screen::default()
+        };
+        terminal.draw(|frame| draw(frame, &screen, &view)).unwrap();
+        let shown = terminal.backend().to_string();
+        shows(&shown, "data 115s old");
+        shows(&shown, left);
+        assert!(
+            !shown.contains("NoLeader") && !shown.contains("nobody"),
+            "{shown}"
+        );
+    }
 }
 
 #[test]
