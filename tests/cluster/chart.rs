@@ -9,7 +9,7 @@ use tests::scene::{self, SYSTEM_NAMESPACE};
 
 use crate::context::Case;
 use crate::install_reviews::Reviews;
-use crate::rotation;
+use crate::{certificate_damage, rotation};
 
 const RELEASE: &str = "active-passive";
 /// Label of every object of the chart, and of what its Deployment makes.
@@ -22,7 +22,7 @@ pub(crate) const KEPT: [&str; 2] = [
 const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
 
 pub(crate) const CASES: &[Case] = &[Case {
-    name: "chart: installs, upgrades to itself, replaces its authorities and leaves no more than a role",
+    name: "chart: installs, upgrades to itself, heals and replaces its certificates and leaves no more than a role",
     run: |_| Box::pin(installs_and_leaves()),
 }];
 
@@ -63,6 +63,7 @@ async fn installs_and_leaves() -> Result<()> {
     }
 
     restarts_unnoticed(&cluster).await?;
+    certificate_damage::is_healed(&cluster).await?;
     rotation::rotates(&cluster).await?;
 
     let uninstall = ["uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE];

@@ -15,7 +15,7 @@ use tests::scene::{self, RELEASE, SYSTEM_NAMESPACE, Scene};
 
 use crate::chart::{KEPT, installed, of_the_release};
 use crate::context::{Case, eventually};
-use crate::{install_helm_3, install_rights};
+use crate::{install_helm_3, install_leftovers, install_rights};
 
 const GROUP: &str = "web";
 const NAMESPACE: &str = "default";
@@ -68,21 +68,39 @@ async fn lives() -> Result<()> {
     comes_back(&cluster, &scene).await?;
     uninstall(&cluster).await?;
     install_helm_3::lives(&cluster, helm_3.await??).await?;
-    by_kubectl(&cluster).await?;
     drop(scene);
+    install_leftovers::are_removed(&cluster, NAMESPACE).await?;
+    by_kubectl(&cluster).await?;
     cluster.stop()?;
     Ok(())
 }
 
-/// `helm test` passes, and leaves nothing.
+/// `helm test` passes because it did what it is for, and leaves nothing.
 async fn tested(cluster: &Cluster) -> Result<()> {
     let at = ["--namespace", SYSTEM_NAMESPACE];
+    let mut audit = cluster.audit();
+    audit.skip()?;
     let test = [&["test", RELEASE][..], &at, &["--timeout=100s"]].concat();
     if let Err(error) = cluster.kube().helm(&test).await {
         let logs = ["logs", "active-passive-check", "--tail=10"];
         let logs = cluster.kubectl(&[&at[..], &logs].concat()).await;
         return Err(error).with_context(|| format!("the pod says {logs:?}"));
     }
+    let asked = audit.read()?;
+    let of_the_test = |verb, wanted: &str| {
+        let mut requests = asked.iter().filter(|event| event.verb == verb);
+        requests.any(|event| {
+            event.user.username.ends_with(":active-passive-check")
+                && event.request_uri.contains(wanted)
+        })
+    };
+    ensure!(of_the_test("create", "/pods?dryRun=All"), "no dry run");
+    ensure!(of_the_test("delete", "/pods/check-"), "no pod was deleted");
+    let roles = asked.iter().filter(|event| {
+        let object = event.object_ref.as_ref();
+        event.verb == "patch" && object.is_some_and(|it| it.namespace == "active-passive-test")
+    });
+    ensure!(roles.count() > 1, "no role was given and moved");
     let gone = ["get", "namespace", "active-passive-test"];
     let gone = [
         &gone[..],
@@ -220,10 +238,17 @@ async fn uninstall(cluster: &Cluster) -> Result<()> {
 /// Nothing is left of a release that was removed, but what running groups need, and policies.
 pub(crate) async fn only_what_is_kept(cluster: &Cluster) -> Result<()> {
     let left = installed(cluster).await?;
-    let ours = |name: &&String| !OTHERS.iter().any(|kind| name.starts_with(kind));
-    let left: Vec<&String> = left.keys().filter(ours).collect();
+    let left: Vec<&String> = left
+        .keys()
+        .filter(|name| !is_of_the_cluster(name))
+        .collect();
     ensure!(left == KEPT, "left behind: {left:?}");
     Ok(())
+}
+
+/// Whether it is of a kind that nobody but the cluster removes.
+pub(crate) fn is_of_the_cluster(name: &str) -> bool {
+    OTHERS.iter().any(|kind| name.starts_with(kind))
 }
 
 /// What the cluster itself removes, once its owner is gone.
@@ -301,8 +326,15 @@ async fn comes_back(cluster: &Cluster, scene: &Scene<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What Helm renders can be applied by kubectl.
+/// What Helm renders can be applied by kubectl, to a namespace of Pod Security `restricted`.
 async fn by_kubectl(cluster: &Cluster) -> Result<()> {
+    let restricted = "pod-security.kubernetes.io/enforce=restricted";
+    for command in [
+        &["create", "namespace", SYSTEM_NAMESPACE][..],
+        &["label", "namespace", SYSTEM_NAMESPACE, restricted],
+    ] {
+        cluster.kubectl(command).await?;
+    }
     let chart = tests::project_root().join("charts/active-passive");
     let chart = chart.to_string_lossy();
     let images = images::chart_values();

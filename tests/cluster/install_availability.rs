@@ -1,5 +1,5 @@
 //! What becomes of reviews when replicas of the webhook die, when all do, when a node does, and of a
-//! cluster in which everything has to start anew.
+//! cluster in which everything has to start anew, or in which API servers reach nodes only.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tests::scene::{self, RELEASE, SYSTEM_NAMESPACE};
 use tests::{clock, project_root};
 
 use crate::context::{Case, eventually};
-use crate::install_cold_start;
+use crate::{install_cold_start, install_host_network};
 use crate::install_reviews::Reviews;
 
 const WEBHOOK: &str = "deployment/active-passive-webhook";
@@ -31,7 +31,7 @@ const REVIEW_TIMEOUT_MS: u64 = 10_000;
 const PROXIES_MS: u64 = 5_000;
 
 pub(crate) const CASES: &[Case] = &[Case {
-    name: "install: two at once, replicas that die, the loss of a node, and a cold start",
+    name: "install: two at once, replicas that die, the loss of a node, a cold start, and the network of nodes",
     run: |_| Box::pin(available()),
 }];
 
@@ -44,8 +44,9 @@ async fn available() -> Result<()> {
     all_are_gone(&cluster).await?;
     one_is_killed(&cluster).await?;
     a_node_is_lost(&cluster).await?;
-    // Last: of nodes that come back one after the other, the first may get both replicas.
+    // After that: of nodes that come back one after the other, the first may get both replicas.
     install_cold_start::starts(&cluster).await?;
+    install_host_network::serves(&cluster).await?;
     cluster.stop()?;
     Ok(())
 }

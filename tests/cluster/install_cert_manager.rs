@@ -81,8 +81,22 @@ async fn by_cert_manager() -> Result<()> {
     reviews.all_injected("a change of the authority").await?;
 
     controllers.kill().await?;
+    is_given(&cluster).await?;
     cluster.stop()?;
     Ok(())
+}
+
+/// Mode `secret`: the same Secret, which nobody renews from now on.
+async fn is_given(cluster: &Cluster) -> Result<()> {
+    let reviews = Reviews::start(cluster)?;
+    let given = format!("certificates.secretName={SECRET}");
+    scene::install(cluster, &["certificates.mode=secret", &given]).await?;
+    let left = ["get", "certificates.cert-manager.io", "-A", "--output=name"];
+    let left = cluster.kubectl(&left).await?;
+    ensure!(left.is_empty(), "certificates of the chart: {left}");
+    reviews
+        .all_injected("the change to a Secret that is given")
+        .await
 }
 
 /// Waits until reviews succeed one after the other.

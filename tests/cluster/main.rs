@@ -7,6 +7,7 @@
 mod beside;
 mod browser;
 mod budget;
+mod certificate_damage;
 mod chart;
 mod cli;
 mod cli_check;
@@ -37,6 +38,8 @@ mod install_availability;
 mod install_cert_manager;
 mod install_cold_start;
 mod install_helm_3;
+mod install_host_network;
+mod install_leftovers;
 mod install_reviews;
 mod install_rights;
 mod monitoring;
@@ -52,6 +55,7 @@ mod seeds;
 mod service_mode;
 mod service_mode_attempts;
 mod service_mode_load;
+mod service_mode_rule;
 mod service_mode_seed;
 mod steady;
 mod tutorial;
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
         .chain(service_mode_seed::CASES)
         .chain(service_mode_attempts::CASES)
         .chain(service_mode_load::CASES)
+        .chain(service_mode_rule::CASES)
         .chain(webhook_attempts::CASES)
         .chain(monitoring::CASES)
         .chain(input::CASES)

@@ -267,6 +267,15 @@ impl Cluster {
         network::heal(self.hub.init, index, node.init).await
     }
 
+    /// Keeps the API server from all pods but those in the network of a node, for good: as where pods
+    /// have an overlay network that the control plane is no part of.
+    ///
+    /// # Errors
+    /// If the routes cannot be changed.
+    pub async fn hide_pods(&self) -> Result<()> {
+        network::hide_pods(self.hub.init, self.nodes.len()).await
+    }
+
     /// Lets the API server refuse whatever comes from other machines than its own: kubelets and
     /// pods. Watches of this process go on.
     ///

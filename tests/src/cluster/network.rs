@@ -102,6 +102,13 @@ pub(crate) async fn heal(hub: i32, index: usize, node: i32) -> Result<()> {
     ip(node, "neigh flush dev eth0\n").await
 }
 
+/// Takes the hub's ways to the pods of the first `nodes` nodes; it still reaches the nodes.
+pub(crate) async fn hide_pods(hub: i32, nodes: usize) -> Result<()> {
+    let routes =
+        (1..=nodes).map(|index| format!("route replace unreachable {}\n", node_pods(index)));
+    ip(hub, &routes.collect::<String>()).await
+}
+
 /// Lets a machine, given by its first process, forget closed connections after a second instead of
 /// two minutes. kube-proxy gives connections from the hub a source port by chance: at hundreds a
 /// second from one address, new ones would meet old ones and get no answer.
