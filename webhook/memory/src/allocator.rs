@@ -1,12 +1,12 @@
 //! dlmalloc, for a program in which few threads do nearly everything.
 //!
-//! - Small pieces that are given back are kept by size and handed out again as they are, up to a
-//!   bound: most of a review's are of the sizes of the last one's. Each thread keeps its own, if it
-//!   asked to, so that it waits for nobody.
+//! - Pieces that are given back are kept by size and handed out again as they are, up to a bound: most
+//!   of a review's are of the sizes of the last one's. Each thread keeps its own, if it asked to, so
+//!   that it waits for nobody.
 //! - Large ones, such as the body of a large review, are mappings of their own: what is given back
 //!   is the kernel's again at once.
-//! - What lies between is dlmalloc's, which wastes little. All threads share it, and its lock, which
-//!   is one word.
+//! - What lies between, and what is not kept, is dlmalloc's, which wastes little. All threads share it,
+//!   and its lock, which is one word.
 
 use dlmalloc::Dlmalloc;
 use std::alloc::{GlobalAlloc, Layout};
@@ -19,8 +19,12 @@ use std::thread::yield_now;
 const STEP_BYTES: usize = 16;
 /// Largest small piece, bytes.
 const SMALL_BYTES_MAX: usize = 1_024;
-const SIZES: usize = SMALL_BYTES_MAX / STEP_BYTES;
-/// Small pieces that a thread keeps in all, bytes: those of some reviews at once.
+const SMALL_SIZES: usize = SMALL_BYTES_MAX / STEP_BYTES;
+/// Largest piece that is kept, bytes: what is read from the kernel at once, or the body of an ordinary
+/// review. Beyond small ones each size is twice the one before.
+const KEPT_BYTES_EACH_MAX: usize = 64 * 1_024;
+const SIZES: usize = SMALL_SIZES + (KEPT_BYTES_EACH_MAX / SMALL_BYTES_MAX).ilog2() as usize;
+/// Pieces that a thread keeps in all, bytes: those of some reviews at once.
 const KEPT_BYTES_MAX: usize = 256 * 1_024;
 /// Smallest piece that is a mapping of its own, bytes. A mapping costs some microseconds.
 const LARGE_BYTES_MIN: usize = 512 * 1_024;
@@ -47,7 +51,7 @@ struct Heap {
     dlmalloc: UnsafeCell<Dlmalloc>,
 }
 
-/// Small pieces that a thread keeps.
+/// Pieces that a thread keeps.
 struct Kept {
     keeps: Cell<bool>,
     bytes: Cell<usize>,
@@ -60,7 +64,7 @@ struct Piece {
     next: *mut Self,
 }
 
-/// Lets this thread keep small pieces that it gives back. What it keeps is lost when it ends: this is
+/// Lets this thread keep pieces that it gives back. What it keeps is lost when it ends: this is
 /// for threads that live as long as the program.
 pub fn keep_in_this_thread() {
     KEPT.with(|kept| kept.keeps.set(true));
@@ -69,8 +73,8 @@ pub fn keep_in_this_thread() {
 /// Who answers for a piece, by its size and alignment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Of so many steps, less one.
-    Small(usize),
+    /// Of a size that is kept, by its number: see [`bytes_of`].
+    Kept(usize),
     Middle,
     Large,
 }
@@ -81,11 +85,23 @@ impl Kind {
         let bytes = layout.size();
         if bytes >= LARGE_BYTES_MIN && layout.align() <= PAGE_BYTES {
             Self::Large
-        } else if bytes <= SMALL_BYTES_MAX && layout.align() <= STEP_BYTES {
-            Self::Small(bytes.saturating_sub(1) / STEP_BYTES)
-        } else {
+        } else if bytes > KEPT_BYTES_EACH_MAX || layout.align() > STEP_BYTES {
             Self::Middle
+        } else if bytes <= SMALL_BYTES_MAX {
+            Self::Kept(bytes.saturating_sub(1) / STEP_BYTES)
+        } else {
+            let doublings = ((bytes - 1) / SMALL_BYTES_MAX).ilog2() as usize;
+            Self::Kept(SMALL_SIZES + doublings)
         }
+    }
+}
+
+/// The bytes of a piece of this size, which has room for each layout of its [`Kind`].
+#[inline]
+fn bytes_of(size: usize) -> usize {
+    match size.checked_sub(SMALL_SIZES) {
+        None => (size + 1) * STEP_BYTES,
+        Some(doublings) => SMALL_BYTES_MAX << (doublings + 1),
     }
 }
 
@@ -130,7 +146,7 @@ impl Kept {
     /// A piece of this size.
     #[inline]
     fn get(&self, size: usize) -> *mut u8 {
-        let (first, bytes) = (self.first[size].get(), (size + 1) * STEP_BYTES);
+        let (first, bytes) = (self.first[size].get(), bytes_of(size));
         if first.is_null() {
             return HEAP.get(bytes, STEP_BYTES);
         }
@@ -144,7 +160,7 @@ impl Kept {
     /// The piece is from [`Self::get`] of this size, of any thread, and is not used again.
     #[inline]
     unsafe fn put(&self, piece: *mut u8, size: usize) {
-        let bytes = (size + 1) * STEP_BYTES;
+        let bytes = bytes_of(size);
         let kept_bytes = self.bytes.get() + bytes;
         if !self.keeps.get() || kept_bytes > KEPT_BYTES_MAX {
             // SAFETY: it was dlmalloc's, of this size.
@@ -165,7 +181,7 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match Kind::of(layout) {
-            Kind::Small(size) => KEPT.with(|kept| kept.get(size)),
+            Kind::Kept(size) => KEPT.with(|kept| kept.get(size)),
             Kind::Middle => HEAP.get(layout.size(), layout.align()),
             Kind::Large => map(layout.size()),
         }
@@ -176,7 +192,7 @@ unsafe impl GlobalAlloc for Allocator {
         match Kind::of(layout) {
             // SAFETY: the caller promises that the piece is one of this layout, and is not used
             // again; so do those below.
-            Kind::Small(size) => KEPT.with(|kept| unsafe { kept.put(piece, size) }),
+            Kind::Kept(size) => KEPT.with(|kept| unsafe { kept.put(piece, size) }),
             // SAFETY: see above.
             Kind::Middle => unsafe { HEAP.put(piece, layout.size(), layout.align()) },
             // SAFETY: see above.
@@ -199,7 +215,7 @@ unsafe impl GlobalAlloc for Allocator {
         // SAFETY: the caller promises that the size, rounded up to the alignment, is one.
         let wanted = unsafe { Layout::from_size_align_unchecked(bytes, layout.align()) };
         match (Kind::of(layout), Kind::of(wanted)) {
-            (Kind::Small(old), Kind::Small(new)) if old == new => piece,
+            (Kind::Kept(old), Kind::Kept(new)) if old == new => piece,
             (Kind::Middle, Kind::Middle) => {
                 let (size, align) = (layout.size(), layout.align());
                 // SAFETY: the caller promises that the piece is one of this layout.

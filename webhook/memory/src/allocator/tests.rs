@@ -39,7 +39,15 @@ impl Held {
 
 /// Sizes on both sides of each bound, and some between.
 fn any_size(chance: &mut Chance) -> usize {
-    let bounds = [1, STEP_BYTES, SMALL_BYTES_MAX, PAGE_BYTES, LARGE_BYTES_MIN];
+    let bounds = [
+        1,
+        STEP_BYTES,
+        SMALL_BYTES_MAX,
+        2 * SMALL_BYTES_MAX,
+        PAGE_BYTES,
+        KEPT_BYTES_EACH_MAX,
+        LARGE_BYTES_MIN,
+    ];
     let bound = bounds[chance.below(bounds.len())];
     (bound + chance.below(40)).saturating_sub(20).max(1)
 }
@@ -108,6 +116,20 @@ fn nobody_gets_what_another_holds() {
     keep_in_this_thread();
     for seed in 10..20 {
         play(seed, 1_000);
+    }
+}
+
+#[test]
+fn a_size_has_room_for_all_that_is_of_it() {
+    for bytes in 1..=KEPT_BYTES_EACH_MAX {
+        let Kind::Kept(size) = Kind::of(Layout::from_size_align(bytes, STEP_BYTES).unwrap()) else {
+            panic!("{bytes} bytes are not kept");
+        };
+        let room = bytes_of(size);
+        assert!(
+            (bytes..2 * bytes + STEP_BYTES).contains(&room),
+            "{bytes}: {room}"
+        );
     }
 }
 
