@@ -21,8 +21,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What most answers need, bytes.
-const ANSWER_BYTES: usize = 8 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What the handlers share.
@@ -195,9 +193,8 @@ fn not_ready(group: String, error: &ProvisionError) -> Reason {
 
 /// The answer as it goes out.
 pub(crate) fn respond(uid: &str, answer: Result<Answer, serde_json::Error>) -> Response {
-    let mut body = Vec::with_capacity(ANSWER_BYTES);
-    match answer.and_then(|answer| serde_json::to_writer(&mut body, &answer)) {
-        Ok(()) => ([(CONTENT_TYPE, JSON)], body).into_response(),
+    match answer.and_then(|answer| answer.text()) {
+        Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
         Err(error) => {
             tracing::error!(uid, %error, "cannot write an answer");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

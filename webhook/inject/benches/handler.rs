@@ -39,10 +39,10 @@ fn large(mut review: Value) -> Value {
     review
 }
 
-fn answer(body: &[u8], settings: &Settings) -> Vec<u8> {
+fn answer(body: &[u8], settings: &Settings) -> String {
     let review = Review::parse(body, Resource::Pod).unwrap();
     let decision = decide(&review.object, &review.info(), settings);
-    serde_json::to_vec(&Answer::of(&review.uid, &decision).unwrap()).unwrap()
+    Answer::of(&review.uid, &decision).unwrap().text().unwrap()
 }
 
 fn measure(name: &str, review: &Value, settings: &Settings) -> Value {

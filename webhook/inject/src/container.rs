@@ -92,11 +92,11 @@ impl Sidecar<'_> {
 
     /// Adds the container, first in the list so that it starts first and stops last; or puts an
     /// earlier injection right, where it stands. `current`: it was made by this version.
-    pub(crate) fn provide(&self, container: &Json, current: bool, patch: &mut Patch) {
+    pub(crate) fn provide(&self, container: Json, current: bool, patch: &mut Patch) {
         let at = Pointer::to(&["spec", "initContainers"]);
         let Some((index, found)) = self.pod.sidecar() else {
             let exists = self.pod.init_containers.is_some();
-            patch.prepend(&at, exists, container);
+            patch.prepend(at, exists, container);
             return;
         };
         let at = at.index(index);

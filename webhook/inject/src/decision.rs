@@ -17,6 +17,8 @@ use common::ids::Group;
 use common::owner::Owner;
 use serde_json::{Map, Value};
 
+/// What the text of most containers of ours needs, bytes.
+const CONTAINER_BYTES: usize = 4 * 1024;
 /// Names of one message.
 const NAMES_MAX: usize = 10;
 
@@ -179,7 +181,7 @@ impl Plan<'_> {
         let refused = preset::refused(pod, options);
         let drain = Drain::of(pod, options);
         let sidecar = self.sidecar(owner, &drain);
-        let container = Json::of(&sidecar.container());
+        let container = Json::sized(CONTAINER_BYTES, &sidecar.container());
         let wanted_volumes = volumes::wanted(options, &drain);
         reasons.extend(volumes::foreign(pod, &wanted_volumes));
 
@@ -190,7 +192,7 @@ impl Plan<'_> {
             warnings.extend(preset::overwrite(pod, options, &mut patch));
         }
         reasons.extend(refused);
-        sidecar.provide(&container, current, &mut patch);
+        sidecar.provide(container, current, &mut patch);
         volumes::provide(pod, wanted_volumes, &mut patch);
         if let Some(dir) = &options.status_dir {
             reasons.extend(apps::mount_status(pod, dir, &mut patch));

@@ -2,16 +2,17 @@
 //!
 //! A patch is made once and read by others. As a tree it would cost more than all else of a review.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
+
+/// What most texts need, bytes.
+const TEXT_BYTES: usize = 256;
 
 /// The text of one JSON value.
-#[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
-pub struct Json(Box<RawValue>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json(String);
 
 impl Json {
     /// What `value` is as JSON.
@@ -19,32 +20,37 @@ impl Json {
     /// # Panics
     /// If it has no form in JSON, such as a map whose keys are no texts.
     pub fn of(value: &(impl Serialize + ?Sized)) -> Self {
-        Self(to_raw_value(value).expect("what is put into objects can be written as JSON"))
+        Self::sized(TEXT_BYTES, value)
     }
 
-    /// The base64 of `bytes`. As a plain text, it would be searched for what has to be escaped.
-    pub(crate) fn base64(bytes: &[u8]) -> Self {
-        let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
-        text.push('"');
-        BASE64.encode_string(bytes, &mut text);
-        text.push('"');
-        Self(RawValue::from_string(text).expect("base64 in quotes is JSON"))
+    /// The same for a text of about so many bytes.
+    pub(crate) fn sized(bytes: usize, value: &(impl Serialize + ?Sized)) -> Self {
+        let mut text = Vec::with_capacity(bytes);
+        let written = serde_json::to_writer(&mut text, value);
+        written.expect("what is put into objects can be written as JSON");
+        Self(String::from_utf8(text).expect("JSON is UTF-8"))
+    }
+
+    /// A list with this one element.
+    pub(crate) fn list(self) -> Self {
+        Self(["[", &self.0, "]"].concat())
     }
 
     /// It as text.
     pub(crate) fn text(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// The same as a tree, for who has to look into it.
     pub fn value(&self) -> Value {
-        serde_json::from_str(self.0.get()).unwrap_or_default()
+        serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
 
-impl PartialEq for Json {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
@@ -70,5 +76,6 @@ mod tests {
         assert_eq!(json!([written]), json!([value]));
         let text = serde_json::to_string(&[&written]).unwrap();
         assert_eq!(text, format!("[{value}]"));
+        assert_eq!(written.list().text(), text);
     }
 }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 /// What most pointers need, bytes.
 const POINTER_BYTES: usize = 64;
+/// What an operation has beside its path and its value, bytes.
+const AROUND_BYTES: usize = 40;
 
 /// One operation: puts `value` at `path`, over what may be there.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +20,28 @@ pub struct Add {
     pub path: String,
     /// What stands there afterwards; inserted where `path` ends in an index of an array.
     pub value: Json,
+}
+
+/// The text of a patch. Each value has its own already: nothing of it is read or escaped again.
+///
+/// # Errors
+/// If a path cannot be written as JSON; none has a reason to.
+pub(crate) fn text(adds: &[Add]) -> Result<Vec<u8>, serde_json::Error> {
+    let bytes = adds
+        .iter()
+        .map(|add| add.path.len() + add.value.text().len());
+    let around = AROUND_BYTES * adds.len();
+    let mut text = Vec::with_capacity(bytes.sum::<usize>() + around);
+    for add in adds {
+        text.push(if text.is_empty() { b'[' } else { b',' });
+        text.extend_from_slice(br#"{"op":"add","path":"#);
+        serde_json::to_writer(&mut text, &add.path)?;
+        text.extend_from_slice(br#","value":"#);
+        text.extend_from_slice(add.value.text().as_bytes());
+        text.push(b'}');
+    }
+    text.push(b']');
+    Ok(text)
 }
 
 /// A JSON Pointer under construction; keys are escaped on the way in.
@@ -80,10 +104,12 @@ pub(crate) struct Patch {
 impl Patch {
     /// Puts `value` at a place whose parent exists.
     pub(crate) fn set(&mut self, at: Pointer, value: &(impl Serialize + ?Sized)) {
-        self.ops.push(Add {
-            path: at.into_string(),
-            value: Json::of(value),
-        });
+        self.put(at, Json::of(value));
+    }
+
+    fn put(&mut self, at: Pointer, value: Json) {
+        let path = at.into_string();
+        self.ops.push(Add { path, value });
     }
 
     /// Gives the object at `at` these entries; one that has them already is left alone. An object
@@ -118,11 +144,11 @@ impl Patch {
     }
 
     /// Puts `item` before the first element of the array at `at`, which is made if it is absent.
-    pub(crate) fn prepend(&mut self, at: &Pointer, exists: bool, item: &impl Serialize) {
+    pub(crate) fn prepend(&mut self, at: Pointer, exists: bool, item: Json) {
         if exists {
-            self.set(at.index(0), item);
+            self.put(at.index(0), item);
         } else {
-            self.set(at.clone(), &[item]);
+            self.put(at, item.list());
         }
     }
 
@@ -148,13 +174,17 @@ mod tests {
 
     #[test]
     fn an_operation_is_an_add() {
-        let op = Add {
-            path: "/a".to_owned(),
-            value: Json::of(&1),
+        let add = |path: &str, value: Value| Add {
+            path: path.to_owned(),
+            value: Json::of(&value),
         };
-        assert_eq!(
-            serde_json::to_value(op).unwrap(),
-            json!({"op": "add", "path": "/a", "value": 1})
-        );
+        let adds = [add("/a", json!(1)), add("/\"\n", json!({"b": ["~"]}))];
+        let wanted = json!([
+            {"op": "add", "path": "/a", "value": 1},
+            {"op": "add", "path": "/\"\n", "value": {"b": ["~"]}},
+        ]);
+        assert_eq!(serde_json::to_value(&adds).unwrap(), wanted);
+        let text = text(&adds).unwrap();
+        assert_eq!(text, serde_json::to_vec(&adds).unwrap());
     }
 }

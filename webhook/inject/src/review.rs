@@ -4,10 +4,12 @@
 //! list of numbers where the API server expects base64.
 
 use crate::decision::{Decision, RequestInfo};
-use crate::json::Json;
+use crate::patch::{self, Add};
 use crate::policy::WorkloadKind;
 use crate::reason::Reasons;
 use crate::sieve::{self, Keep, Kept, Sifted};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,8 +20,6 @@ const WARNING_CHARS_MAX: usize = 256;
 const MESSAGE_CHARS_MAX: usize = 4096;
 /// Most warnings of one answer; together they stay within what an HTTP header holds.
 const WARNINGS_MAX: usize = 14;
-/// What most patches need, bytes.
-const PATCH_BYTES: usize = 4 * 1024;
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
@@ -157,13 +157,12 @@ impl Review {
 }
 
 /// The answer to a review.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 #[must_use]
 pub struct Answer {
-    #[serde(rename = "apiVersion")]
-    api_version: &'static str,
-    kind: &'static str,
-    response: Response,
+    envelope: Envelope,
+    /// What is done to the object: the text of a JSON patch.
+    patch: Option<Vec<u8>>,
 }
 
 impl Answer {
@@ -177,21 +176,35 @@ impl Answer {
     /// # Errors
     /// If the operations cannot be written as JSON.
     pub fn patch(uid: &str, ops: &[impl Serialize]) -> Result<Self, serde_json::Error> {
-        let mut answer = Self::new(uid, true);
-        if !ops.is_empty() {
-            let mut text = Vec::with_capacity(PATCH_BYTES);
-            serde_json::to_writer(&mut text, ops)?;
-            answer.response.patch = Some(Json::base64(&text));
-            answer.response.patch_type = Some("JSONPatch");
+        let patch = (!ops.is_empty()).then(|| serde_json::to_vec(ops));
+        Ok(Self {
+            patch: patch.transpose()?,
+            ..Self::allow(uid)
+        })
+    }
+
+    /// The answer as JSON. The patch comes last, and is not searched for what has to be escaped:
+    /// base64 has nothing of the kind.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string(&self.envelope)?;
+        if let Some(patch) = &self.patch {
+            text.truncate(text.len() - END.len());
+            text.reserve_exact(PATCH_BEGIN.len() + patch.len().div_ceil(3) * 4 + PATCH_END.len());
+            text.push_str(PATCH_BEGIN);
+            BASE64.encode_string(patch, &mut text);
+            text.push_str(PATCH_END);
         }
-        Ok(answer)
+        Ok(text)
     }
 
     /// Refuses the object.
     pub fn deny(uid: &str, reasons: &Reasons) -> Self {
         let mut answer = Self::new(uid, false);
         let message = clip_to(&reasons.to_string(), MESSAGE_CHARS_MAX);
-        answer.response.status = Some(Status {
+        answer.envelope.response.status = Some(Status {
             message,
             reason: "Forbidden",
             code: 403,
@@ -210,7 +223,7 @@ impl Answer {
                 .warning(warnings)
                 .noting("reason", reasons.code())
                 .noting("reasons", &reasons.codes()),
-            Decision::Patch(injection) => Self::patch(uid, &injection.ops)?
+            Decision::Patch(injection) => Self::adding(uid, &injection.ops)?
                 .warning(&injection.warnings)
                 .noting("group", injection.group.as_str()),
         };
@@ -225,19 +238,18 @@ impl Answer {
         };
         let (said, unsaid) = warnings.split_at(room);
         let said = said.iter().map(|warning| clip(warning));
-        self.response.warnings.extend(said);
+        let into = &mut self.envelope.response.warnings;
+        into.extend(said);
         if !unsaid.is_empty() {
-            let more = format!("and {} more warnings", unsaid.len());
-            self.response.warnings.push(more);
+            into.push(format!("and {} more warnings", unsaid.len()));
         }
         self
     }
 
     /// With an audit annotation. The API server puts the webhook's name before the key.
     pub fn noting(mut self, key: &'static str, value: &str) -> Self {
-        self.response
-            .audit_annotations
-            .insert(key, value.to_owned());
+        let noted = &mut self.envelope.response.audit_annotations;
+        noted.insert(key, value.to_owned());
         self
     }
 
@@ -247,13 +259,30 @@ impl Answer {
             allowed,
             ..Response::default()
         };
-        Self {
+        let envelope = Envelope {
             api_version: API_VERSION,
             kind: KIND,
             response,
+        };
+        Self {
+            envelope,
+            patch: None,
         }
     }
+
+    fn adding(uid: &str, adds: &[Add]) -> Result<Self, serde_json::Error> {
+        let patch = (!adds.is_empty()).then(|| patch::text(adds));
+        Ok(Self {
+            patch: patch.transpose()?,
+            ..Self::allow(uid)
+        })
+    }
 }
+
+/// What an answer ends with: the ends of the response and of its envelope.
+const END: &str = "}}";
+const PATCH_BEGIN: &str = r#","patchType":"JSONPatch","patch":""#;
+const PATCH_END: &str = r#""}}"#;
 
 fn clip(warning: &str) -> String {
     let ascii = |c: char| {
@@ -280,6 +309,15 @@ fn clip_to(text: &str, chars_max: usize) -> String {
     kept + "..."
 }
 
+/// An answer but for its patch. The response is last: see [`Answer::text`].
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response,
+}
+
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Response {
@@ -287,10 +325,6 @@ struct Response {
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -91,7 +91,12 @@ pub fn route(service: &Value, old: Option<&Value>) -> Route {
     let derived = selector.contains_key(contract::POD);
     ops.extend(select(selector, contract::POD, wanted, derived));
     let compat = claim == Claim::ServiceMode && asks_compat(service);
-    let derived = old.is_some_and(|old| was == Some(Claim::ServiceMode) && asks_compat(old));
+    // Before a pod was designated the key is that controller's, which still routes by it.
+    let undesignated = |old| annotation(old, contract::ACTIVE).is_none_or(str::is_empty);
+    let derived = old.is_some_and(|old| {
+        let theirs = compat && undesignated(old);
+        was == Some(Claim::ServiceMode) && asks_compat(old) && !theirs
+    });
     let wanted = wanted.filter(|_| compat).map(|_| default::ACTIVE_VALUE);
     ops.extend(select(
         selector,

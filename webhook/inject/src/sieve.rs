@@ -299,13 +299,17 @@ impl<'de> Visitor<'de> for Sieve<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
         self.spend(OBJECT_BYTES)?;
         let mut entries = Map::new();
-        // Whether something was read as a whole, perhaps before it was known that it is not kept.
+        // Whether something was read as a whole while it was not known that it is not kept.
         let mut ahead = false;
         while let Some(key) = map.next_key::<Key<'de>>()? {
             let key = key.0.as_ref();
             // The API server writes the name first. Where it does not come first, everything is
             // read until it is known, and given away in the end.
             let named = entries.get("name").and_then(Value::as_str);
+            let early = match self.keep {
+                Named(whole, _) => named.is_none_or(whole),
+                _ => false,
+            };
             let value = match self.keep.entry(key, named) {
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -313,7 +317,7 @@ impl<'de> Visitor<'de> for Sieve<'_> {
                 }
                 Some(keep @ Picked(start)) => self.picked(keep, start, map.next_value()?)?,
                 Some(keep) => {
-                    ahead |= matches!(keep, All);
+                    ahead |= early && matches!(keep, All);
                     map.next_value_seed(self.inner(keep))?
                 }
             };

@@ -158,6 +158,32 @@ fn the_key_of_active_standby_controller_comes_and_goes_with_its_annotation() {
     assert_eq!(bare["spec"]["selector"], json!({"app": "web"}));
 }
 
+/// While active-standby-controller routes by its key, or has until now, the key stays until a pod is
+/// designated: without it the Service would serve all pods.
+#[test]
+fn the_key_that_active_standby_controller_wrote_stays_until_a_pod_is_designated() {
+    let asks = service(json!({COMPAT: "active-standby"}), json!({"app": "web"}));
+    let mut theirs = asks.clone();
+    theirs["spec"]["selector"][DESIGNATION] = json!("active");
+    let routed = check(&theirs, Some(&asks), (None, None, None));
+    assert_eq!(routed["spec"]["selector"], theirs["spec"]["selector"]);
+    let applied = check(&theirs, Some(&theirs), (None, None, None));
+    assert_eq!(applied["spec"]["selector"], theirs["spec"]["selector"]);
+    let mut pointed = theirs.clone();
+    pointed["metadata"]["annotations"][ACTIVE] = json!("uid-1");
+    let pointed = check(
+        &pointed,
+        Some(&theirs),
+        (Some("uid-1"), None, Some("uid-1")),
+    );
+    assert_eq!(pointed["spec"]["selector"][DESIGNATION], "active");
+    // Not asked for any more, before a pod was designated.
+    let mut bare = theirs.clone();
+    bare["metadata"]["annotations"] = json!({});
+    let bare = check(&bare, Some(&theirs), (None, None, None));
+    assert_eq!(bare["spec"]["selector"], json!({"app": "web"}));
+}
+
 #[test]
 fn a_key_that_the_owner_wrote_is_no_business_of_ours() {
     let by_hand = service(json!({}), json!({"app": "web", DESIGNATION: "active"}));
