@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use nix::sys::signal::Signal;
@@ -17,6 +18,7 @@ use tests::cluster::images::Kind;
 use tests::observe::{Routing, Signs, Watcher};
 use tests::scene::{self, SYSTEM_NAMESPACE};
 
+use crate::cli::Plugin;
 use crate::context::{Case, Context, eventually};
 use crate::fencing_cast::{developer, service};
 use crate::routing::selector_owners;
@@ -58,6 +60,11 @@ impl<'a> Stage<'a> {
     /// Two ready pods of an app `web`, no Service yet; `key` is the label of the designated one.
     pub(crate) async fn open(context: &'a Context<'a>, key: &str) -> Result<Self> {
         switch_on(context).await?;
+        Self::without(context, key).await
+    }
+
+    /// The same, whether Service mode is on or not.
+    pub(crate) async fn without(context: &'a Context<'a>, key: &str) -> Result<Self> {
         let signs = Signs {
             pods: "app=web".to_owned(),
             active: Some((key.to_owned(), "active".to_owned())),
@@ -205,6 +212,7 @@ async fn applied_again(context: &Context<'_>) -> Result<()> {
         .kubectl_with_input(&[&first[..], &at].concat(), &object.to_string())
         .await?;
     let (mut active, _) = stage.designated("web", None, FOLLOWS_MS).await?;
+    shown(&stage, &active).await?;
     for (port, (way, owner)) in (81..).zip(ways) {
         object["spec"]["ports"][0]["port"] = json!(port);
         developer
@@ -236,6 +244,7 @@ async fn applied_again(context: &Context<'_>) -> Result<()> {
             .kubectl(&["rollout", "status", "deployment/web", ROLLOUT])
             .await?;
     }
+    shown(&stage, &active).await?;
     context.kubectl(&["delete", "service", "web"]).await?;
     stage.never_two(from_ms)?;
 
@@ -257,6 +266,24 @@ async fn applied_again(context: &Context<'_>) -> Result<()> {
         "{selector}"
     );
     Ok(())
+}
+
+/// What the plugin's status says of Service `web`: which pod is active, and since when.
+async fn shown(stage: &Stage<'_>, active: &str) -> Result<()> {
+    let plugin = Plugin::new(stage.context)?;
+    let name = stage.pod(active).await?.name_any();
+    let text = plugin.say(&["status", "web"]).await?;
+    let line = format!("Active:     {name} on ");
+    ensure!(text.contains(&line), "no {line:?} in\n{text}");
+    let json = plugin.say(&["status", "-o", "json"]).await?;
+    let json: Value = serde_json::from_str(&json)?;
+    let found = &json["service_mode"][0];
+    let warned = found["warnings"].as_array().is_none_or(|it| !it.is_empty());
+    ensure!(found["active"] == name.as_str() && !warned, "{json:#}");
+    let since: Timestamp = found["since"].as_str().context("a time")?.parse()?;
+    let age_s = Timestamp::now().as_second() - since.as_second();
+    ensure!((0..=60).contains(&age_s), "since {age_s} s: {json:#}");
+    plugin.end()
 }
 
 /// Restarted, frozen and woken up: the Service points where it pointed, and somebody acts.
@@ -397,7 +424,21 @@ async fn declined(context: &Context<'_>) -> Result<()> {
             "{name} points at {active:?}"
         );
     }
-    Ok(())
+    let plugin = Plugin::new(context)?;
+    let text = plugin.say(&["status"]).await?;
+    for (name, warning) in [
+        ("bare", "NoSelector"),
+        ("grouped", "HasSidecar"),
+        ("follows", "FollowsGroup"),
+        ("younger", "SharesPods"),
+        ("older", "NoReadyPod"),
+    ] {
+        let mut lines = text.lines();
+        let line = lines.find(|it| it.starts_with(&format!("{name} ")));
+        let warned = line.is_some_and(|it| it.ends_with(warning));
+        ensure!(warned, "no {warning} of {name} in\n{text}");
+    }
+    plugin.end()
 }
 
 /// Waits until an Event about a Service says these words.

@@ -7,11 +7,14 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use nix::sys::signal::Signal;
 use serde_json::json;
+use tests::clock;
 use tests::observe::is_ready;
+use tests::scene;
 
 use crate::context::{Case, Context, eventually};
 use crate::fencing_cast::service;
-use crate::service_mode::{DESIGNATED_MS, FOLLOWS_MS, Stage};
+use crate::seeds::migrate;
+use crate::service_mode::{DESIGNATED_MS, FOLLOWS_MS, Stage, switch_on};
 
 /// How long a pod may take to be seen as not ready, or as ready, milliseconds: three probes a second
 /// apart.
@@ -43,6 +46,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "seeds: active_standby_controller_6_selector_restored_without_annotation",
         run: |context| Box::pin(restored(context)),
+    },
+    Case {
+        name: "seeds: migrate_active_standby_controller_goes_on",
+        run: |context| Box::pin(migrated(context)),
     },
 ];
 
@@ -77,6 +84,55 @@ async fn another_after_a_deletion(context: &Context<'_>) -> Result<()> {
     let (new, at_ms) = stage.designated("web", Some(&old), DESIGNATED_MS).await?;
     println!("another one {} ms after the deletion", at_ms - deleted_ms);
     stage.is_the_endpoint("web", &new).await?;
+    stage.never_two(from_ms)
+}
+
+/// What the old controller leaves is taken over, with this chart installed beside it: its pod keeps label
+/// and traffic through all steps that the plugin names, and then another one follows.
+async fn migrated(context: &Context<'_>) -> Result<()> {
+    scene::install_chart(context.cluster.kube(), &[]).await?;
+    let mut stage = Stage::without(context, contract::COMPAT_DESIGNATION).await?;
+    // The controller itself is in no registry here: what it writes is written by hand.
+    let theirs = include_str!("../../cli/testdata/migrate/active_standby_controller.yaml");
+    let manifest = theirs
+        .replace("replicas: 1", "replicas: 0")
+        .replace("name: shop\n", "name: web\n")
+        .replace("{app: shop}", "{app: web}");
+    let apply = ["--namespace", &context.namespace, "apply", "-f", "-"];
+    context
+        .cluster
+        .kubectl_with_input(&apply, &manifest)
+        .await?;
+    let pods = context.api::<Pod>().list(&ListParams::default()).await?;
+    let chosen = pods.items.last().context("two pods")?;
+    let (name, uid) = (chosen.name_any(), chosen.uid().context("a uid")?);
+    let label = format!("{}=active", contract::COMPAT_DESIGNATION);
+    context.kubectl(&["label", "pod", &name, &label]).await?;
+    let key = json!({"spec": {"selector": {contract::COMPAT_DESIGNATION: "active"}}});
+    let patch = ["patch", "service", "web", "--type=merge", "-p"];
+    context
+        .kubectl(&[&patch[..], &[&key.to_string()]].concat())
+        .await?;
+    stage.is_the_endpoint("web", &uid).await?;
+    let from_ms = clock::now_ms();
+
+    let commands = migrate::rewrite(context, &manifest).await?;
+    migrate::shell(context, &commands).await?;
+    let gone = ["get", "clusterrole,clusterrolebinding", "--output=name"];
+    let left = context.kubectl(&gone).await?;
+    ensure!(!left.contains("/active-standby-controller"), "{left}");
+    let selector = stage.selector("web").await?;
+    let kept = json!({"app": "web", contract::COMPAT_DESIGNATION: "active"});
+    ensure!(selector == kept, "while neither runs: {selector}");
+
+    switch_on(context).await?;
+    let (active, _) = stage.designated("web", None, FOLLOWS_MS).await?;
+    ensure!(active == uid, "{active} took the place of {uid}");
+    stage.is_the_endpoint("web", &uid).await?;
+    stage.delete(&uid).await?;
+    let next = stage.designated("web", Some(&uid), DESIGNATED_MS).await;
+    let (next, _) = next.context("after a deletion")?;
+    stage.is_the_endpoint("web", &next).await?;
     stage.never_two(from_ms)
 }
 

@@ -25,6 +25,14 @@ pub(crate) const CASES: &[Case] = &[
         name: "seeds: migrate_service_leader_election_elects_and_routes",
         run: |context| Box::pin(service_leader_election(context)),
     },
+    Case {
+        name: "seeds: migrate_leader_labeler_elects_and_routes",
+        run: |context| Box::pin(leader_labeler(context)),
+    },
+    Case {
+        name: "seeds: migrate_leader_elector_elects_and_labels",
+        run: |context| Box::pin(leader_elector(context)),
+    },
 ];
 
 async fn apsc(context: &Context<'_>) -> Result<()> {
@@ -32,6 +40,7 @@ async fn apsc(context: &Context<'_>) -> Result<()> {
     let migrated = Migrated {
         deployment: "apsc-test",
         lease: "apsc-test-server",
+        has_service: true,
     };
     let mut stage = migrated.play(context, &manifest).await?;
     let active = migrated.leads_to_the_holder(&stage).await?;
@@ -56,6 +65,7 @@ async fn service_leader_election(context: &Context<'_>) -> Result<()> {
     let migrated = Migrated {
         deployment: "app",
         lease: "lockname",
+        has_service: true,
     };
     let mut stage = migrated.play(context, &manifest).await?;
     let active = migrated.leads_to_the_holder(&stage).await?;
@@ -66,22 +76,54 @@ async fn service_leader_election(context: &Context<'_>) -> Result<()> {
         keys == ["active-passive.dev/pod", "app", "tier"],
         "{selector}"
     );
-    stage.delete(&active).await?;
-    let other = |entries: &Entries| {
-        let leases = entries.now(Kind::Lease);
-        let holder = holder(leases.get(migrated.lease)?);
-        (!holder.is_empty() && holder != active).then_some(())
+    migrated.moves_on(&mut stage, &active).await.map(drop)
+}
+
+async fn leader_labeler(context: &Context<'_>) -> Result<()> {
+    let image = "ghcr.io/middlendian/leader-labeler:latest";
+    let manifest = with_our_image(include_str!("leader_labeler.yaml"), image)?;
+    let migrated = Migrated {
+        deployment: "my-app",
+        lease: "my-app",
+        has_service: true,
     };
-    stage
-        .until("another pod holds the Lease", MOVED_MS, other)
+    let mut stage = migrated.play(context, &manifest).await?;
+    let active = migrated.leads_to_the_holder(&stage).await?;
+    migrated
+        .is_labelled(&mut stage, "my-app/is-leader", ["true", "false"])
         .await?;
-    migrated.leads_to_the_holder(&stage).await.map(drop)
+    migrated.moves_on(&mut stage, &active).await?;
+    migrated
+        .is_labelled(&mut stage, "my-app/is-leader", ["true", "false"])
+        .await
+}
+
+/// Its README has no Service, and labels only where they are asked for; under the profile they are there.
+async fn leader_elector(context: &Context<'_>) -> Result<()> {
+    let image = "supporttools/leader-elector:latest";
+    let manifest = with_our_image(include_str!("leader_elector.yaml"), image)?;
+    let migrated = Migrated {
+        deployment: "myapp",
+        lease: "myapp-lock",
+        has_service: false,
+    };
+    let mut stage = migrated.play(context, &manifest).await?;
+    let active = migrated.leads_to_the_holder(&stage).await?;
+    migrated
+        .is_labelled(&mut stage, "role", ["leader", "follower"])
+        .await?;
+    migrated.moves_on(&mut stage, &active).await?;
+    migrated
+        .is_labelled(&mut stage, "role", ["leader", "follower"])
+        .await
 }
 
 /// What a manifest makes.
 struct Migrated {
     deployment: &'static str,
     lease: &'static str,
+    /// A Service leads to the active pod.
+    has_service: bool,
 }
 
 impl Migrated {
@@ -93,21 +135,7 @@ impl Migrated {
             .until("both pods are ready", SETTLED_MS, settled)
             .await?;
         self.leads_to_the_holder(&stage).await?;
-
-        let plugin = Plugin::new(context)?;
-        let path = plugin.file("app.yaml", manifest)?;
-        let shown = plugin.say(&["migrate", "-f", &path]).await?;
-        ensure!(
-            std::fs::read_to_string(&path)? == manifest,
-            "it was written without --write"
-        );
-        let said = plugin.say(&["migrate", "-f", &path, "--write"]).await?;
-        ensure!(said.starts_with("wrote "), "{said}");
-        let again = plugin.say(&["migrate", "-f", &path, "--write"]).await?;
-        ensure!(again.starts_with("Nothing to migrate"), "{again}");
-        context.kubectl(&["apply", "-f", &path]).await?;
-        plugin.end()?;
-        let commands = commands(&shown);
+        let commands = rewrite(context, manifest).await?;
         let (meanwhile, last) = commands.split_at(commands.len() - 1);
         shell(context, meanwhile).await?;
         let deployment = format!("deployment/{}", self.deployment);
@@ -127,14 +155,57 @@ impl Migrated {
         Ok(stage)
     }
 
-    /// The holder of the Lease, once all Services lead to it alone.
+    /// Deletes the active pod; returns who holds the Lease and is led to then.
+    async fn moves_on(&self, stage: &mut Stage<'_>, active: &str) -> Result<String> {
+        stage.delete(active).await?;
+        let other = |entries: &Entries| {
+            let leases = entries.now(Kind::Lease);
+            let holder = holder(leases.get(self.lease)?);
+            (!holder.is_empty() && holder != active).then_some(())
+        };
+        stage
+            .until("another pod holds the Lease", MOVED_MS, other)
+            .await?;
+        self.leads_to_the_holder(stage).await
+    }
+
+    /// Waits until of two pods the holder has the first value of a label, and the other one the second.
+    async fn is_labelled(
+        &self,
+        stage: &mut Stage<'_>,
+        key: &str,
+        [active, passive]: [&str; 2],
+    ) -> Result<()> {
+        let labelled = |entries: &Entries| {
+            ready_pods(entries, 2)?;
+            let leases = entries.now(Kind::Lease);
+            let holder = holder(leases.get(self.lease)?);
+            let pods = entries.now(Kind::Pod);
+            let right = |(name, pod): (&&str, &&Value)| {
+                let value = if *name == holder { active } else { passive };
+                label(pod, key) == Some(value)
+            };
+            (pods.contains_key(holder) && pods.iter().all(right)).then_some(())
+        };
+        stage
+            .until("both pods are labelled", SETTLED_MS, labelled)
+            .await
+    }
+
+    /// The holder of the Lease, once all Services lead to it alone. Without a Service: once it is a pod.
     async fn leads_to_the_holder(&self, stage: &Stage<'_>) -> Result<String> {
         eventually("Services lead to the holder", SETTLED_MS, async || {
             let led = stage.led_to().await?;
             let entries = stage.journal.entries();
-            let leases = entries.now(Kind::Lease);
+            let (leases, pods) = (entries.now(Kind::Lease), entries.now(Kind::Pod));
             let names: Vec<&str> = leases.keys().copied().collect();
             let holder = leases.get(self.lease).map(|lease| holder(lease));
+            let led = if self.has_service {
+                led
+            } else {
+                let pod = holder.filter(|holder| pods.contains_key(holder));
+                pod.into_iter().map(str::to_owned).collect()
+            };
             Ok(match (&led[..], holder) {
                 ([led], Some(holder)) if led == holder && names == [self.lease] => Ok(led.clone()),
                 _ => Err(format!("{led:?} of Leases {names:?}, held by {holder:?}")),
@@ -148,6 +219,25 @@ fn has_our_sidecar(pod: &Value) -> bool {
     let sidecar = text(pod, "/spec/initContainers/0/name");
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
     sidecar == Some("active-passive") && containers.is_some_and(|it| it.len() == 1)
+}
+
+/// Lets the plugin rewrite a manifest, and applies what came out. Returns the commands that it names.
+pub(crate) async fn rewrite(context: &Context<'_>, manifest: &str) -> Result<Vec<String>> {
+    let plugin = Plugin::new(context)?;
+    let path = plugin.file("app.yaml", manifest)?;
+    let shown = plugin.say(&["migrate", "-f", &path]).await?;
+    ensure!(
+        std::fs::read_to_string(&path)? == manifest,
+        "it was written without --write"
+    );
+    let said = plugin.say(&["migrate", "-f", &path, "--write"]).await?;
+    ensure!(said.starts_with("wrote "), "{said}");
+    let again = plugin.say(&["migrate", "-f", &path, "--write"]).await?;
+    let changes = ["wrote ", "dropped ", "added "];
+    ensure!(!changes.iter().any(|it| again.contains(it)), "{again}");
+    context.kubectl(&["apply", "-f", &path]).await?;
+    plugin.end()?;
+    Ok(commands(&shown))
 }
 
 /// The commands that a person would copy, one a step.
@@ -168,7 +258,8 @@ fn commands(said: &str) -> Vec<String> {
     commands
 }
 
-async fn shell(context: &Context<'_>, commands: &[String]) -> Result<()> {
+/// Runs commands as a person would.
+pub(crate) async fn shell(context: &Context<'_>, commands: &[String]) -> Result<()> {
     let cluster = context.cluster;
     let mut path = cluster.binaries().search_path();
     path.push(":/usr/bin:/bin");

@@ -6,7 +6,7 @@ mod http;
 mod journal;
 mod leader_elector;
 mod leader_labeler;
-mod migrate;
+pub(crate) mod migrate;
 mod mixed;
 mod profiles;
 mod refusals;
