@@ -6,13 +6,15 @@ use crate::check::names;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations,
 };
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Namespace, Node};
 use std::collections::BTreeSet;
 
 /// First minor version of Kubernetes 1 whose policies are stable.
 const POLICIES_MINOR: u32 = 30;
 /// First minor version whose kubelets run native sidecars without being asked.
 const NATIVE_MINOR: u32 = 29;
+/// The label by which a namespace enforces a level of Pod Security.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 const ARCHITECTURE: &str = "amd64";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -88,6 +90,8 @@ pub(crate) struct Before {
     /// Kinds that the user may not create.
     pub(crate) refused: Vec<Kind>,
     pub(crate) nodes: Read<Vec<Node>>,
+    /// Where groups would be, and where the webhook: its name, and the namespace.
+    pub(crate) namespaces: Vec<(String, Read<Namespace>)>,
     pub(crate) native: Native,
     pub(crate) webhooks: Read<Vec<MutatingWebhookConfiguration>>,
 }
@@ -96,6 +100,7 @@ pub(crate) struct Before {
 pub(crate) fn findings(facts: &Before) -> Vec<Finding> {
     let mut findings = vec![version(facts), policies(facts), rights(facts)];
     findings.extend(nodes(facts));
+    findings.extend(facts.namespaces.iter().filter_map(security));
     findings.push(native(facts));
     findings.extend(webhooks(facts));
     findings
@@ -210,6 +215,27 @@ fn nodes(facts: &Before) -> Vec<Finding> {
         findings.push(Finding::ok("Nodes", text));
     }
     findings
+}
+
+/// Pod Security stops neither sidecar nor webhook: both keep to the strictest level.
+fn security((name, namespace): &(String, Read<Namespace>)) -> Option<Finding> {
+    let check = "PodSecurity";
+    let labels = match namespace {
+        Read::Seen(namespace) => namespace.metadata.labels.as_ref(),
+        // It is made with the install.
+        Read::Absent => return None,
+        Read::Unseen(why) => return Some(Finding::unseen(check, why)),
+    };
+    Some(Finding::ok(
+        check,
+        match labels.and_then(|labels| labels.get(ENFORCE)) {
+            Some(level) => format!(
+                "namespace {name} enforces {level}; sidecars and webhook keep to restricted, the \
+                 strictest"
+            ),
+            None => format!("namespace {name} enforces no level of its own"),
+        },
+    ))
 }
 
 fn native(facts: &Before) -> Finding {

@@ -9,6 +9,7 @@ use crate::gather::list;
 use common::trial::container;
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 
@@ -56,6 +57,13 @@ pub(crate) async fn facts(
         }
     }
     let nodes = list(cluster, "list nodes", "/api/v1/nodes", "").await;
+    let mut namespaces = Vec::new();
+    for name in BTreeSet::from([cluster.namespace.as_str(), namespace]) {
+        let what = format!("read namespace {name}");
+        let path = format!("/api/v1/namespaces/{name}");
+        let found = cluster.get(&what, &path).await;
+        namespaces.push((name.to_owned(), read(found)?));
+    }
     let webhooks = format!("{ADMISSION}/mutatingwebhookconfigurations");
     let webhooks = list(cluster, "list webhook configurations", &webhooks, "").await;
     Ok(Before {
@@ -63,6 +71,7 @@ pub(crate) async fn facts(
         admission: resources,
         refused,
         nodes: read(nodes)?,
+        namespaces,
         native: native(cluster).await?,
         webhooks: read(webhooks)?,
     })

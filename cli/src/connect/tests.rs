@@ -343,6 +343,12 @@ fn a_check_before_the_install_asks_for_each_right() {
             ("dryRun=All", 201, pod),
             ("/nodes", 403, status(403, "no")),
             (
+                "/namespaces/shop ",
+                200,
+                json!({"metadata": {"name": "shop"}}),
+            ),
+            ("/namespaces/active-passive-system ", 404, status(404, "no")),
+            (
                 "/mutatingwebhookconfigurations",
                 200,
                 json!({"metadata": {}, "items": []}),

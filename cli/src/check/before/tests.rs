@@ -3,8 +3,8 @@
 use super::{Before, KINDS, Native, findings};
 use crate::check::facts::Read;
 use crate::check::finding::{Finding, Level};
-use k8s_openapi::api::core::v1::Node;
-use serde_json::json;
+use k8s_openapi::api::core::v1::{Namespace, Node};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -19,6 +19,12 @@ fn node(version: &str, architecture: &str) -> Node {
         "status": {"nodeInfo": info},
     }))
     .unwrap()
+}
+
+fn namespace(name: &str, labels: Value) -> (String, Read<Namespace>) {
+    let object = json!({"metadata": {"name": name, "labels": labels}});
+    let namespace = serde_json::from_value(object).unwrap();
+    (name.to_owned(), Read::Seen(namespace))
 }
 
 fn fit() -> Before {
@@ -43,6 +49,13 @@ fn fit() -> Before {
             .to_vec(),
         refused: Vec::new(),
         nodes: Read::Seen(vec![node("v1.36.3", "amd64")]),
+        namespaces: vec![
+            ("active-passive-system".to_owned(), Read::Absent),
+            namespace(
+                "shop",
+                json!({"pod-security.kubernetes.io/enforce": "baseline"}),
+            ),
+        ],
         native: Native::Kept,
         webhooks: Read::Seen(vec![webhook("mesh", "pods"), webhook("other", "secrets")]),
     }
@@ -58,14 +71,18 @@ fn a_fit_cluster_is_all_ok() {
     let findings = findings(&fit());
     assert_eq!(bad(&findings), []);
     let text: Vec<&str> = findings.iter().map(|it| it.text.as_str()).collect();
-    let told = "other webhooks that change pods: pods.mesh";
-    assert!(text.contains(&told), "{text:?}");
+    for told in [
+        "other webhooks that change pods: pods.mesh",
+        "namespace shop enforces baseline; sidecars and webhook keep to restricted, the strictest",
+    ] {
+        assert!(text.contains(&told), "{text:?}");
+    }
 }
 
 #[test]
 fn each_unfitness_is_found() {
     type Break = (Level, &'static str, &'static str, fn(&mut Before));
-    let breaks: [Break; 9] = [
+    let breaks: [Break; 10] = [
         (Level::Error, "ApiVersion", "1.30 or later", |it| {
             it.version = "v1.29.8-gke.100".to_owned();
         }),
@@ -92,6 +109,10 @@ fn each_unfitness_is_found() {
         }),
         (Level::Warning, "Nodes", "you may not", |it| {
             it.nodes = Read::Unseen("you may not list nodes".to_owned());
+        }),
+        (Level::Warning, "PodSecurity", "you may not", |it| {
+            let why = "you may not read namespace shop".to_owned();
+            it.namespaces = vec![("shop".to_owned(), Read::Unseen(why))];
         }),
         (Level::Error, "NativeSidecars", "restartPolicy", |it| {
             it.native = Native::Stripped;
