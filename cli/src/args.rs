@@ -55,8 +55,8 @@ pub(crate) struct Common {
         requires = "impersonate"
     )]
     pub(crate) impersonate_groups: Vec<String>,
-    /// Longest time for one request
-    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    /// Longest time for one request; without a unit: seconds
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = seconds)]
     pub(crate) request_timeout: Duration,
 }
 
@@ -312,9 +312,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// kubectl takes a bare number too.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        duration(&format!("{text}s"))
+    } else {
+        duration(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit;
     use clap::CommandFactory;
 
     #[test]
@@ -335,6 +346,9 @@ mod tests {
             "switchover web --to web-1 --wait --timeout 90s --context c",
             "status --as jane --as-group dev --as-group ops",
             "pause web --kubeconfig f --request-timeout 500ms",
+            "pause web --request-timeout=5",
+            "status web -o name",
+            "status -o wide --request-timeout 1m",
             "check -A -o json",
             "history web --svg web.svg",
             "check --pre -n shop",
@@ -352,8 +366,33 @@ mod tests {
             "switchover",
             "status -o table",
             "pause web --timeout 1s",
+            "status --request-timeout 0",
+            "status --request-timeout 5x",
         ] {
             assert!(parsed(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn each_exit_code_is_in_the_help_and_in_the_documents() {
+        let documents = include_str!("../../docs/operations.md");
+        let codes = [
+            exit::DONE,
+            exit::FAILED,
+            exit::USAGE,
+            exit::REFUSED,
+            exit::LATE,
+            exit::UNINJECTED,
+            exit::UNSOUND,
+            exit::REFUSING,
+        ];
+        for code in codes {
+            assert!(documents.contains(&format!("\n| {code} | ")), "{code}");
+            assert!(EXIT_CODES.contains(&format!("\n  {code}  ")), "{code}");
+        }
+        // And no others.
+        assert_eq!(EXIT_CODES.lines().count(), codes.len() + 1);
+        let usage = Args::try_parse_from(["kubectl-active_passive", "--nonsense"]).unwrap_err();
+        assert_eq!(usage.exit_code(), i32::from(exit::USAGE));
     }
 }

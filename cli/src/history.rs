@@ -21,7 +21,7 @@ const STDOUT: &str = "-";
 pub(crate) async fn run(cluster: &Cluster, args: &HistoryArgs) -> Result<String, Failure> {
     let group = group(cluster, &args.group).await?;
     let entries = group.lease.as_ref().map(Lease::history).unwrap_or_default();
-    if let (Some(file), false) = (&args.svg, entries.is_empty()) {
+    if let Some(file) = &args.svg {
         return picture(&group, &entries, file);
     }
     match args.output {
@@ -33,6 +33,13 @@ pub(crate) async fn run(cluster: &Cluster, args: &HistoryArgs) -> Result<String,
 
 /// Draws the picture into a file.
 fn picture(group: &Group, entries: &[Entry], file: &Path) -> Result<String, Failure> {
+    if entries.is_empty() {
+        let why = format!(
+            "group {} has not moved yet: there is nothing to draw",
+            group.name
+        );
+        return Err(Failure::Output(why));
+    }
     let now = Timestamp::now();
     let lease = group.lease.as_ref();
     let led = group.lease_left_s(now).is_some_and(|left_s| left_s >= 0);
