@@ -93,8 +93,15 @@ pub enum ServiceSight {
 impl Sight {
     /// The best that the rights in this namespace allow, without Services.
     pub(crate) async fn allowed(client: &Client, namespace: &str) -> Self {
-        let may =
-            async |verb, group, resource| allowed(client, namespace, verb, group, resource).await;
+        let may = async |verb, group, resource| {
+            let right = Right {
+                verb,
+                group,
+                resource,
+                name: "",
+            };
+            allowed(client, namespace, right).await
+        };
         let lease =
             may("list", COORDINATION, "leases").await && may("watch", COORDINATION, "leases").await;
         let pods = match () {
@@ -140,19 +147,24 @@ impl Sight {
     }
 }
 
+/// A right in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Right<'a> {
+    pub(crate) verb: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) resource: &'a str,
+    /// The object; "": all of them. A role may allow one by its name.
+    pub(crate) name: &'a str,
+}
+
 /// Whether the account has a right.
-pub(crate) async fn allowed(
-    client: &Client,
-    namespace: &str,
-    verb: &str,
-    group: &str,
-    resource: &str,
-) -> bool {
+pub(crate) async fn allowed(client: &Client, namespace: &str, right: Right<'_>) -> bool {
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": {
-            "namespace": namespace, "verb": verb, "group": group, "resource": resource,
+            "namespace": namespace, "verb": right.verb, "group": right.group,
+            "resource": right.resource, "name": right.name,
         }},
     });
     let body = Some((JSON, review.to_string().into_bytes()));

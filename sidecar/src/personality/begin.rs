@@ -5,7 +5,7 @@ use crate::config::{Config, FREE_S};
 use crate::lease::{Fence, LeaseForm};
 use crate::members::Members;
 use crate::role_files::RoleFiles;
-use crate::sight::{self, PodSight, ServiceSight, Sight};
+use crate::sight::{self, PodSight, Right, ServiceSight, Sight};
 use common::contract::{default, env};
 use common::duration::format_ms;
 use common::ids::DNS_LABEL_CHARS_MAX;
@@ -65,8 +65,18 @@ pub async fn begin(
 
 /// Refuses to go on without a right that is asked for at the start.
 async fn check_rights(asked: &Asked, client: &Client) -> Result<(), Refused> {
+    let by_rule = || asked.seed.lease_name(&asked.election, |_| None);
+    let lease = asked.lease.clone().unwrap_or_else(by_rule);
     for (verb, group, resource) in asked.rights {
-        if !sight::allowed(client, &asked.namespace, verb, group, resource).await {
+        // What is to be made has no name yet, as roles see it.
+        let is_named = *resource == "leases" && *verb != "create";
+        let right = Right {
+            verb,
+            group,
+            resource,
+            name: if is_named { &lease } else { "" },
+        };
+        if !sight::allowed(client, &asked.namespace, right).await {
             let (namespace, group) = (
                 &asked.namespace,
                 if group.is_empty() { "\"\"" } else { group },

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::journal::{Entries, Kind};
-use super::stage::{SETTLED_MS, Stage, holder, label, ready_pods, text, with_our_image};
+use super::stage::{SETTLED_MS, Stage, holder, is_ready, label, ready_pods, text, with_our_image};
 use crate::context::{Case, Context};
 
 const MANIFEST: &str = include_str!("leader_labeler.yaml");
@@ -56,6 +56,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "seeds: leader_labeler_8_missing_right_is_named",
         run: |context| Box::pin(missing_right(context)),
+    },
+    Case {
+        name: "seeds: leader_labeler_fixed_unready_participant_is_no_successor",
+        run: |context| Box::pin(unready_peer(context)),
     },
 ];
 
@@ -301,6 +305,60 @@ async fn old_leader(context: &Context<'_>) -> Result<()> {
         .await
 }
 
+/// The seed counts any pod that carries the label of a participant, and releases to nobody.
+async fn unready_peer(context: &Context<'_>) -> Result<()> {
+    let (mut stage, leader) = settled(context, &manifest()?).await?;
+    let entries = stage.journal.entries();
+    let pods = ready_pods(&entries, 2).context("two pods")?;
+    let other = pods.into_iter().find(|pod| *pod != leader);
+    let other = other.context("another pod")?.to_owned();
+    let uid = stage.uid(&other)?;
+    let cluster = context.cluster;
+    cluster.signal(&uid, "app", Signal::SIGSTOP).await?;
+    let released = released_beside(&mut stage, &leader, &other).await;
+    cluster.signal(&uid, "app", Signal::SIGCONT).await?;
+    let (released, next) = released?;
+    ensure!(next != other, "{other} follows, and is not ready");
+    let entries = stage.journal.entries();
+    let there = entries.at(Kind::Pod, released);
+    let could_follow = |(name, pod): &(&&str, &&Value)| {
+        **name != leader && is_ready(pod) && label(pod, PARTICIPANT) == Some("true")
+    };
+    ensure!(
+        there.iter().any(|pod| could_follow(&pod)),
+        "released at {released} while nobody could follow"
+    );
+    Ok(())
+}
+
+/// Deletes the leader once the other pod is not ready; returns the version at which the Lease was freed,
+/// and who holds it next.
+async fn released_beside(
+    stage: &mut Stage<'_>,
+    leader: &str,
+    other: &str,
+) -> Result<(u64, String)> {
+    let unready = |entries: &Entries| {
+        let pods = entries.now(Kind::Pod);
+        (!is_ready(pods.get(other)?)).then_some(())
+    };
+    stage
+        .until("the other pod is not ready", SEEN_MS, unready)
+        .await?;
+    stage.delete(leader).await?;
+    stage
+        .until("a third pod leads", SETTLED_MS, |entries| {
+            let deleted = |pod: &Value| text(pod, "/metadata/deletionTimestamp").is_some();
+            let deleted = entries.first((Kind::Pod, leader), 0, deleted)?;
+            let freed = |lease: &Value| holder(lease).is_empty();
+            let freed = entries.first((Kind::Lease, LEASE), deleted.version, freed)?;
+            let held = |lease: &Value| !holder(lease).is_empty();
+            let held = entries.first((Kind::Lease, LEASE), freed.version, held)?;
+            Some((freed.version, holder(held.object.as_ref()?).to_owned()))
+        })
+        .await
+}
+
 async fn missing_right(context: &Context<'_>) -> Result<()> {
     let manifest = manifest_of_release()?;
     let verbs = "verbs: [\"get\", \"list\", \"watch\", \"patch\"]";
@@ -328,8 +386,17 @@ async fn missing_right(context: &Context<'_>) -> Result<()> {
     ensure!(code == 1, "it exits with {code}");
     let log = context.kubectl(&["logs", &pod, "-c", CONTAINER]).await?;
     ensure!(log.contains("patch pods"), "{log}");
-    // With the right, which needs no watch, it leads by the release's Lease.
-    let without_watch = manifest.replace(verbs, "verbs: [\"get\", \"list\", \"patch\"]");
+    // With the right, which needs no watch, it leads by the release's Lease; one on that Lease alone, by its
+    // name, is enough. The seed asks about the Lease of before the release.
+    let leases = "  verbs: [\"get\", \"create\", \"update\"]\n";
+    ensure!(manifest.contains(leases), "the manifest has no rights");
+    let named = format!(
+        "  verbs: [\"create\"]\n- apiGroups: [\"coordination.k8s.io\"]\n  resources: [\"leases\"]\n  \
+         resourceNames: [\"{LOCK}\"]\n  verbs: [\"get\", \"update\"]\n"
+    );
+    let without_watch = manifest
+        .replace(verbs, "verbs: [\"get\", \"list\", \"patch\"]")
+        .replace(leases, &named);
     let args = ["--namespace", &context.namespace, "apply", "-f", "-"];
     context
         .cluster

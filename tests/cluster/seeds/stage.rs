@@ -6,7 +6,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 use tests::cluster::images;
-use tests::observe::is_ready;
+use tests::observe;
 
 use super::journal::{Entries, Journal, Kind};
 use crate::context::Context;
@@ -100,13 +100,16 @@ pub(crate) fn holder(lease: &Value) -> &str {
     text(lease, "/spec/holderIdentity").unwrap_or_default()
 }
 
+/// Whether a pod is reported ready, and not on its way out.
+pub(crate) fn is_ready(pod: &Value) -> bool {
+    let pod: Option<Pod> = serde_json::from_value(pod.clone()).ok();
+    pod.is_some_and(|pod| observe::is_ready(&pod) && pod.metadata.deletion_timestamp.is_none())
+}
+
 /// Names of the pods that are ready and not on their way out, and `None` while there are others, or
 /// not so many.
 pub(crate) fn ready_pods(entries: &Entries, count: usize) -> Option<Vec<&str>> {
     let pods = entries.now(Kind::Pod);
-    let ready = |pod: &Value| {
-        let pod: Option<Pod> = serde_json::from_value(pod.clone()).ok();
-        pod.is_some_and(|pod| is_ready(&pod) && pod.metadata.deletion_timestamp.is_none())
-    };
-    (pods.len() == count && pods.values().all(|pod| ready(pod))).then(|| pods.into_keys().collect())
+    let all = pods.len() == count && pods.values().all(|pod| is_ready(pod));
+    all.then(|| pods.into_keys().collect())
 }
