@@ -16,14 +16,18 @@ use axum::routing::get;
 use common::contract::{INJECT_PATH, POLICY_PATH, ROUTE_PATH};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// Longest time for one request, its body included. The API server waits 5 s.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(8);
+/// Turns of a connection in which the body of an ordinary review is read, if it has come.
+const TURNS_MAX: usize = 4;
 /// Memory for the body of an ordinary review before it comes, bytes: most need no more.
 const AT_FIRST_BYTES: usize = 32 * 1024;
 const METRICS_TYPE: HeaderValue =
@@ -132,7 +136,7 @@ impl Guard {
         F: Future<Output = Response>,
     {
         let answer = self.with_room((place, length_bytes), body, review);
-        let answer = timeout(REQUEST_DEADLINE, answer);
+        let answer = within(REQUEST_DEADLINE, answer);
         let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => StatusCode::REQUEST_TIMEOUT.into_response(),
@@ -184,6 +188,29 @@ impl Guard {
                 (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response()
             }
         }
+    }
+}
+
+/// As [`timeout`], but the timer, which is a call into the kernel, is not set before all that has come
+/// already was read. A piece of a body is handed over a turn of its connection.
+async fn within<T>(
+    deadline: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, tokio::time::error::Elapsed> {
+    let mut answer = pin!(answer);
+    let mut turns = 0;
+    let at_once = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if turns == TURNS_MAX => Poll::Ready(None),
+        Poll::Pending => {
+            turns += 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match at_once.await {
+        Some(done) => Ok(done),
+        None => timeout(deadline, answer).await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The threads that answer reviews, each with connections of its own.
 //!
 //! A connection stays with its thread: nothing of a review is handed from one to another, and no
-//! thread wakes another one. Large reviews take milliseconds, in which the others go on.
+//! thread wakes another one.
 
 use memory::allocator::keep_in_this_thread;
 use std::convert::Infallible;
@@ -12,8 +12,12 @@ use std::thread::{Builder, available_parallelism};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
-/// Most threads. One answers some ten thousand reviews a second.
+/// Most threads. One answers some ten thousand reviews a second, which is more than all API servers of
+/// a cluster ask.
 const THREADS_MAX: usize = 4;
+/// Cores for one thread. The other is for who asks, and for the rest of the node: with a thread on
+/// each, every answer pushes aside a thread that works on another, and costs half as much again.
+const CORES: usize = 2;
 
 /// The threads. They end when this is dropped, with the connections that they have.
 pub(super) struct Threads {
@@ -38,14 +42,15 @@ impl Drop for Ends {
 }
 
 impl Threads {
-    /// As many as there are cores for this program.
+    /// One for every two cores that this program may use, and one at least.
     ///
     /// # Errors
     /// If the kernel gives none.
     pub(super) fn start() -> io::Result<Self> {
         let count = available_parallelism().map_or(1, usize::from);
         let ended = Arc::default();
-        let threads = (0..count.min(THREADS_MAX)).map(|_| Thread::start(Ends(Arc::clone(&ended))));
+        let count = (count / CORES).clamp(1, THREADS_MAX);
+        let threads = (0..count).map(|_| Thread::start(Ends(Arc::clone(&ended))));
         let threads = threads.collect::<io::Result<_>>()?;
         Ok(Self { threads, ended })
     }
