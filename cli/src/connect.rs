@@ -9,11 +9,14 @@ use kube::core::WatchEvent;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::error::Error;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Errors above each other that are looked through.
+const CAUSES_MAX: usize = 16;
 /// Who has written, for whoever asks later: a pause says whose it is.
 const MANAGER: &str = "kubectl-active-passive";
 /// The namespace where nobody names one.
@@ -194,11 +197,27 @@ fn failure(what: &str, error: kube::Error) -> Failure {
     match StatusCode::from_u16(code) {
         Ok(StatusCode::FORBIDDEN) => Failure::Forbidden { what, message },
         Ok(StatusCode::NOT_FOUND) => Failure::NotFound { what, message },
+        _ if matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) => {
+            Failure::Unreachable {
+                what,
+                why: root(&error),
+            }
+        }
         _ => Failure::Api {
             what,
             source: Box::new(error),
         },
     }
+}
+
+/// What is at the bottom of an error: those above it say where it was met.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    for _ in 0..CAUSES_MAX {
+        let Some(below) = cause.source() else { break };
+        cause = below;
+    }
+    cause.to_string()
 }
 
 #[cfg(test)]

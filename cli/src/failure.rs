@@ -29,6 +29,11 @@ pub(crate) enum Failure {
         #[source]
         source: Box<kube::Error>,
     },
+    #[error(
+        "{what}: the API server cannot be asked: {why}; `kubectl cluster-info` shows whether it can \
+             be reached"
+    )]
+    Unreachable { what: String, why: String },
     #[error("no group {group} in namespace {namespace}{hint}")]
     NoGroup {
         group: String,

@@ -254,6 +254,28 @@ fn a_server_that_does_not_answer_is_waited_for_as_long_as_asked() {
 }
 
 #[test]
+fn a_server_that_is_not_there_is_said_to_be_so() {
+    let refused = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (file, _) = server(Vec::new());
+    let port = refused.local_addr().unwrap().port();
+    drop(refused);
+    let kubeconfig = std::fs::read_to_string(&file).unwrap();
+    let mut kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
+    kubeconfig["clusters"][0]["cluster"]["server"] = json!(format!("http://127.0.0.1:{port}"));
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    let line = ["plugin", "status", "--kubeconfig", file.to_str().unwrap()];
+    let failure = crate::execute(&Args::try_parse_from(line).unwrap()).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    let told = failure.to_string();
+    let begins = "list leases: the API server cannot be asked: Connection refused";
+    assert!(
+        told.starts_with(begins) && !told.contains("ServiceError"),
+        "{told}"
+    );
+    assert!(!failure.is_answer());
+}
+
+#[test]
 fn a_switchover_is_one_patch_of_the_lease() {
     let mut lease = list("Lease");
     let now = k8s_openapi::jiff::Timestamp::now();

@@ -32,13 +32,17 @@ function makeWindows() {
   return el("fieldset", { class: "segments small" }, el("legend", { class: "unseen" }, "Time that is shown"), ...choices);
 }
 
-// The shortest time that has the last move in it, up to an hour; chosen anew when there is another.
+// The shortest time that has the last move in it, up to an hour, or all of a young group's; chosen anew
+// when there is another.
 function fit(v, group) {
   const last = moves(group)[0];
   if (length === null && v.fitted !== (last?.term ?? 0)) {
     v.fitted = last?.term ?? 0;
     const age = last ? nowMs() - Date.parse(last.at) : Infinity;
-    v.fit = age < WINDOWS[0][2] * 0.8 ? WINDOWS[0][0] : WINDOWS[1][0];
+    const born = Math.min(...group.tracks.map((track) => track.spans[0]?.[0] ?? Infinity));
+    const [shortest, , shortestMs] = WINDOWS[0];
+    if (nowMs() - born < shortestMs) v.fit = WINDOWS.at(-1)[0];
+    else v.fit = age < shortestMs * 0.8 ? shortest : WINDOWS[1][0];
   }
   const shown = length ?? v.fit;
   const input = v.windows.querySelector(`input[value="${shown}"]`);
