@@ -1,10 +1,9 @@
 //! The whole cluster starts anew, with failurePolicy Fail: no node and no pod is left, and the API
 //! server asks a webhook that nobody runs.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use common::contract;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams};
 use tests::cluster::Cluster;
 use tests::scene::{SYSTEM_NAMESPACE, Scene};
@@ -60,7 +59,7 @@ pub(crate) async fn starts(cluster: &Cluster) -> Result<()> {
         started.elapsed().as_millis(),
         active.name
     );
-    in_order(cluster).await
+    none_is_bare(cluster).await
 }
 
 /// Pods of the group are refused, and the webhook's own are made.
@@ -87,18 +86,9 @@ async fn refused(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// The webhook came first, and no pod came without its sidecar.
-async fn in_order(cluster: &Cluster) -> Result<()> {
-    let own = running(cluster, SYSTEM_NAMESPACE, WEBHOOK).await?;
-    // Not since when it is ready: that begins anew whenever it was not for a moment.
-    let first = own.iter().filter_map(runs_since).min();
-    let first = first.context("no replica of the webhook runs")?;
+/// No pod of the group came without its sidecar, which it has from the webhook alone.
+async fn none_is_bare(cluster: &Cluster) -> Result<()> {
     for pod in running(cluster, NAMESPACE, &format!("app={GROUP}")).await? {
-        let made = pod.metadata.creation_timestamp.as_ref().map(|made| made.0);
-        ensure!(
-            made >= Some(first),
-            "a pod of {made:?} is older than the webhook's {first}"
-        );
         let annotations = pod.metadata.annotations.unwrap_or_default();
         ensure!(
             annotations.contains_key(contract::INJECTED),
@@ -121,11 +111,4 @@ fn is_ready(pod: &Pod) -> bool {
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|it| it.type_ == "Ready" && it.status == "True")
-}
-
-/// When the first container of a pod was started.
-fn runs_since(pod: &Pod) -> Option<Timestamp> {
-    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let state = containers.first()?.state.as_ref()?;
-    Some(state.running.as_ref()?.started_at.as_ref()?.0)
 }
