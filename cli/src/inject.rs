@@ -3,6 +3,7 @@
 mod explain;
 mod fields;
 mod objects;
+mod rule;
 
 use crate::args::{Data, InjectArgs, Mode, UninjectArgs};
 use crate::failure::Failure;

@@ -1,7 +1,7 @@
 //! `explain`: what would become of pods, and why, in words.
 
 use super::fields::{added, unasked};
-use super::{PULL_POLICY, parsed, settings, value};
+use super::{PULL_POLICY, parsed, rule, settings, value};
 use crate::args::ExplainArgs;
 use crate::connect::Cluster;
 use crate::exit;
@@ -35,14 +35,16 @@ pub(crate) fn explain(namespace: &str, args: &ExplainArgs) -> Result<Said, Failu
     Ok(said)
 }
 
-/// The same for a pod that runs: what it has, and what it would get if it were made now.
+/// The same for a pod that runs: by which rule it has what it has, and what it would get if it were
+/// made now.
 pub(crate) async fn explain_pod(cluster: &Cluster, name: &str) -> Result<String, Failure> {
     let path = format!("/api/v1/namespaces/{}/pods/{name}", cluster.namespace);
     let pod: Value = cluster.get(&format!("read pod {name}"), &path).await?;
+    let facts = rule::facts(cluster, &pod).await?;
+    let mut told = format!("Pod/{name}\n{}", rule::said(&pod, &facts));
     let (pod, settings) = as_created(pod);
-    let mut told = String::new();
     for injected in offline::inject(&pod, &cluster.namespace, &settings) {
-        tell(&mut told, &pod, &injected).map_err(|error| Failure::Output(error.to_string()))?;
+        decided(&mut told, &pod, &injected).map_err(|error| Failure::Output(error.to_string()))?;
     }
     Ok(told)
 }
@@ -75,9 +77,13 @@ pub(super) fn as_created(mut pod: Value) -> (Value, Settings) {
     (pod, settings)
 }
 
-pub(super) fn tell(told: &mut String, object: &Value, injected: &Injected) -> std::fmt::Result {
+fn tell(told: &mut String, object: &Value, injected: &Injected) -> std::fmt::Result {
     let template = &injected.template;
     writeln!(told, "{}/{}", template.kind, template.name)?;
+    decided(told, object, injected)
+}
+
+pub(super) fn decided(told: &mut String, object: &Value, injected: &Injected) -> std::fmt::Result {
     if let Some(why) = unasked(object, injected) {
         writeln!(told, "  does not ask for the sidecar: {why}")?;
         writeln!(told, "  if it did:")?;

@@ -296,8 +296,8 @@ fn a_pod_that_runs_is_looked_at_as_it_was_made() {
     assert_eq!(settings.image, "mirror.example/sidecar:1");
     let injected = ::inject::offline::inject(&pod, "shop", &settings);
     let mut told = String::new();
-    super::explain::tell(&mut told, &pod, &injected[0]).unwrap();
-    assert!(told.starts_with("Pod/web-1\n  group web\n"), "{told}");
+    super::explain::decided(&mut told, &pod, &injected[0]).unwrap();
+    assert!(told.starts_with("  group web\n"), "{told}");
     assert!(
         told.contains("  adds spec.initContainers[0].restartPolicy\n"),
         "{told}"
