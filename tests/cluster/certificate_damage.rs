@@ -38,8 +38,11 @@ pub(crate) async fn is_healed(cluster: &Cluster) -> Result<()> {
     ];
     for (count, (what, patch)) in (1..).zip(damages) {
         match patch {
-            Some(patch) => system(cluster, &["patch", "secret", SECRET, "--patch"], &patch).await?,
-            None => system(cluster, &["delete", "secret"], &json!(SECRET)).await?,
+            Some(patch) => {
+                let patch = patch.to_string();
+                system(cluster, &["patch", "secret", SECRET, "--patch", &patch]).await?
+            }
+            None => system(cluster, &["delete", "secret", SECRET]).await?,
         };
         let wanted = (true, told + count, wrote + count);
         let damaged = format!("a Secret that was {what}");
@@ -76,23 +79,20 @@ async fn data(cluster: &Cluster) -> Result<Option<Data>> {
 }
 
 async fn events(cluster: &Cluster) -> Result<usize> {
-    let names = ["get", "events", PUT_BACK, "--output"];
-    let names = system(cluster, &names, &json!("name")).await?;
+    let names = system(cluster, &["get", "events", PUT_BACK, "--output=name"]).await?;
     ensure!(!names.contains("Error"), "{names}");
     Ok(names.lines().count())
 }
 
 /// Of the replicas that run.
 async fn writes(cluster: &Cluster) -> Result<usize> {
-    let logs = ["logs", "--tail=-1", "--selector"];
-    let webhook = json!("app.kubernetes.io/component=webhook");
-    let said = system(cluster, &logs, &webhook).await?;
+    let webhook = "--selector=app.kubernetes.io/component=webhook";
+    let said = system(cluster, &["logs", "--tail=-1", webhook]).await?;
     Ok(said.matches(WROTE).count())
 }
 
-/// kubectl in the webhook's namespace, with one more argument.
-async fn system(cluster: &Cluster, args: &[&str], last: &Value) -> Result<String> {
-    let last = last.as_str().map_or(last.to_string(), str::to_owned);
-    let args = [&["--namespace", SYSTEM_NAMESPACE], args, &[&last]].concat();
+/// kubectl in the webhook's namespace.
+async fn system(cluster: &Cluster, args: &[&str]) -> Result<String> {
+    let args = [&["--namespace", SYSTEM_NAMESPACE], args].concat();
     Ok(cluster.kubectl(&args).await?)
 }
