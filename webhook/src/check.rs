@@ -10,7 +10,8 @@ use common::trial::container;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
-use kube::{Client, ResourceExt};
+use kube::core::{ApiResource, DynamicObject};
+use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -84,9 +85,17 @@ fn application(image: &str, pull_policy: &str) -> Value {
     app
 }
 
+/// Objects of a kind as trees: code for all that pods may hold would be a tenth of the program.
+fn api<K: Resource<DynamicType = ()>>(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<K>(&());
+    Api::namespaced_with(client.clone(), namespace, &resource)
+}
+
 async fn injects(client: &Client, namespace: &str) -> Result<(), CheckError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let pod: Pod = serde_json::from_value(json!({
+    let pods = api::<Pod>(client, namespace);
+    let pod = serde_json::from_value(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
         "metadata": {
             "name": NAME,
             "annotations": {contract::INJECT: "true", contract::GROUP: NAME},
@@ -102,9 +111,8 @@ async fn injects(client: &Client, namespace: &str) -> Result<(), CheckError> {
         action: "create a pod as a dry run",
         source,
     })?;
-    let spec = made.spec.iter();
-    let mut containers = spec.flat_map(|spec| spec.init_containers.iter().flatten());
-    if containers.any(|container| container.name == contract::CONTAINER) {
+    let mut containers = items(&made, "/spec/initContainers");
+    if containers.any(|container| container["name"] == contract::CONTAINER) {
         return Ok(());
     }
     Err(CheckError::NotInjected(namespace.to_owned()))
@@ -112,9 +120,11 @@ async fn injects(client: &Client, namespace: &str) -> Result<(), CheckError> {
 
 /// Deletes the active one of two pods; returns how long it took until another was active.
 async fn moves(client: &Client, args: &CheckArgs, image: &str) -> Result<Duration, CheckError> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &args.namespace);
+    let deployments = api::<Deployment>(client, &args.namespace);
     let labels = json!({"app": NAME});
-    let deployment: Deployment = serde_json::from_value(json!({
+    let deployment = serde_json::from_value(json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
         "metadata": {"name": NAME},
         "spec": {
             "replicas": REPLICAS,
@@ -143,7 +153,7 @@ async fn moves(client: &Client, args: &CheckArgs, image: &str) -> Result<Duratio
         action: "create a Deployment",
         source,
     })?;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods = api::<Pod>(client, namespace);
     let what = "was given to one of two pods";
     let first = active(&pods, None, what, START_MAX, namespace).await?;
     let began = Instant::now();
@@ -160,12 +170,12 @@ async fn moves(client: &Client, args: &CheckArgs, image: &str) -> Result<Duratio
 
 /// Waits for an active pod other than `old`; at first, until every pod is ready as well.
 async fn active(
-    pods: &Api<Pod>,
-    old: Option<&Pod>,
+    pods: &Api<DynamicObject>,
+    old: Option<&DynamicObject>,
     what: &'static str,
     limit: Duration,
     namespace: &str,
-) -> Result<Pod, CheckError> {
+) -> Result<DynamicObject, CheckError> {
     let began = Instant::now();
     loop {
         let list = ListParams::default().labels("app=check");
@@ -195,16 +205,21 @@ async fn active(
     }
 }
 
-fn is_active(pod: &Pod) -> bool {
+fn is_active(pod: &DynamicObject) -> bool {
     pod.labels()
         .get(contract::ROLE)
         .is_some_and(|role| role == ACTIVE)
 }
 
-fn is_ready(pod: &Pod) -> bool {
-    let status = pod.status.iter();
-    let mut conditions = status.flat_map(|status| status.conditions.iter().flatten());
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+fn is_ready(pod: &DynamicObject) -> bool {
+    let mut conditions = items(pod, "/status/conditions");
+    conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+/// What a list in an object holds.
+fn items<'a>(object: &'a DynamicObject, at: &str) -> impl Iterator<Item = &'a Value> {
+    let list = object.data.pointer(at).and_then(Value::as_array);
+    list.into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -242,7 +257,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_active_pod_is_awaited_and_so_is_the_next() {
         let api = FakeApi::new();
-        let pods: Api<Pod> = Api::namespaced(api.client(), "test");
+        let pods = super::api::<Pod>(&api.client(), "test");
         let at = |name: &str| format!("/api/v1/namespaces/test/pods/{name}");
         api.put(&at("a"), pod("u-a", "active"));
         let wait = |old| active(&pods, old, "came", MOVE_MAX, "test");
