@@ -25,6 +25,7 @@ test: .cargo
 # Measure on a real cluster beside a peer, and write results/ and docs/results.md. It takes hours:
 # ONLY=failover/<event> does one event and keeps the results of the others, RUNS=n does each n times.
 # NOTE=text is kept with the results; ONLY=page writes the page from results that exist.
+# ONLY=seeds/<event> has ours take the place of other systems, by their profiles.
 # ONLY=contention lets ours and client-go's electors contend, for DURATION=3m and from SEED=7.
 # ONLY=webhook sends reviews to the webhook and to a Go server that looks at none; ONLY=handler
 # measures the handler alone. Both want a quiet machine.
