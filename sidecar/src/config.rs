@@ -68,7 +68,9 @@ pub struct Config {
 pub enum ConfigError {
     /// A variable without default is absent.
     #[error(
-        "environment variable {name} is missing: the webhook sets it on the containers it injects"
+        "environment variable {name} is missing: the webhook sets it on the containers it injects; \
+         to run in the place of another elector, name that in {}",
+        env::PERSONALITY
     )]
     Missing {
         /// The variable.

@@ -75,6 +75,14 @@ pub(crate) const CASES: &[Case] = &[
         name: "seeds: service_leader_election_fixed_waits_without_a_flood",
         run: |context| Box::pin(waits(context)),
     },
+    Case {
+        name: "seeds: service_leader_election_fixed_dropped_key_is_put_back",
+        run: |context| Box::pin(dropped_key(context)),
+    },
+    Case {
+        name: "seeds: service_leader_election_with_the_sidecar_first_as_in_the_readme",
+        run: |context| Box::pin(sidecar_first(context)),
+    },
 ];
 
 /// The README's manifest: two pods, the first of which the Service selects.
@@ -226,11 +234,50 @@ async fn other_keys(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Pods of a Deployment never have such names: two pods of their own do.
-fn with_long_names() -> Result<String> {
+/// Whoever replaces the Service drops the key, and with the seed all pods serve from then on.
+async fn dropped_key(context: &Context<'_>) -> Result<()> {
+    let (mut stage, [leader, _]) = settled(context).await?;
+    let last = |entries: &Entries| entries.iter().next_back().map(|entry| entry.version);
+    let before = last(&stage.journal.entries()).unwrap_or_default();
+    let drop = json!([{"op": "remove", "path": format!("/spec/selector/{KEY}")}]).to_string();
+    let patch = ["patch", "service", SERVICE, "--type=json", "-p", &drop];
+    context.kubectl(&patch).await?;
+    stage
+        .until("the key is put back", ANSWERED_MS, |entries| {
+            let bare = |service: &Value| key_of(service).is_none();
+            let dropped = entries.first((Kind::Service, SERVICE), before, bare)?;
+            let back = |service: &Value| key_of(service) == Some(leader.as_str());
+            let back = entries.first((Kind::Service, SERVICE), dropped.version, back)?;
+            Some(back.at_ms.saturating_sub(dropped.at_ms))
+        })
+        .await
+        .map(|ms| println!("service-leader-election: put back {ms} ms after"))
+}
+
+/// The manifest as the objects before its Deployment, and the Deployment.
+fn cut() -> Result<(String, Value)> {
     let manifest = with_our_image(MANIFEST, IMAGE)?;
     let (others, deployment) = manifest.rsplit_once("---\n").context("no Deployment")?;
-    let deployment: Value = serde_saphyr::from_str(deployment)?;
+    Ok((others.to_owned(), serde_saphyr::from_str(deployment)?))
+}
+
+/// Its own readiness is then the one that counts, and it has it as soon as it runs.
+async fn sidecar_first(context: &Context<'_>) -> Result<()> {
+    let (others, mut deployment) = cut()?;
+    let containers = &mut deployment["spec"]["template"]["spec"]["containers"];
+    let containers = containers.as_array_mut().context("no containers")?;
+    containers.reverse();
+    ensure!(containers[0]["name"] == KEY, "{}", containers[0]);
+    let manifest = format!("{others}---\n{deployment}\n");
+    let (_stage, [leader, other]) = settles(context, &manifest).await?;
+    answers(context, &leader, "/ready", "Ok(\"is master\")").await?;
+    answers(context, &leader, "/healthz", "live").await?;
+    answers(context, &other, "/ready", "wait for master").await
+}
+
+/// Pods of a Deployment never have such names: two pods of their own do.
+fn with_long_names() -> Result<String> {
+    let (others, deployment) = cut()?;
     let template = &deployment["spec"]["template"];
     let pods = ["one", "two"].map(|end| {
         let name =
