@@ -251,6 +251,19 @@ async fn a_body_that_trickles_is_given_up() {
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
 }
 
+#[tokio::test]
+async fn what_has_come_is_read_without_a_timer() {
+    let read = |pieces: usize| async move {
+        for _ in 0..pieces {
+            tokio::task::yield_now().await;
+        }
+    };
+    // A timer would be over at once.
+    assert!(within(Duration::ZERO, read(TURNS_MAX)).await.is_ok());
+    let nothing = std::future::pending::<()>();
+    assert!(within(Duration::ZERO, nothing).await.is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn bodies_that_trickle_take_no_room() {
     let server = server(&FakeApi::new());
