@@ -297,8 +297,8 @@ impl Plan<'_> {
     /// follow those of other containers, which may be filled in later.
     fn mark(&self, container: &Json, volumes: &[Volume]) -> String {
         let text = container.text();
-        // In a text, the quotes would be escaped.
-        let (text, _) = text.split_once("\"resources\":").unwrap_or((text, ""));
+        // In a text, the quotes would be escaped. They are the last, so it is looked for from the end.
+        let (text, _) = text.rsplit_once("\"resources\":").unwrap_or((text, ""));
         let more = Json::of(&(&self.options.resources, volumes));
         let hash = by_words([text, more.text()].concat().as_bytes());
         format!("{}+{hash:016x}", self.settings.version)
