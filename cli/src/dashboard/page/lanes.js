@@ -5,6 +5,8 @@ import { moves, nowMs, seenMs, state } from "./state.js";
 import { clock, isActive, phase, span, took, why } from "./text.js";
 
 const MINUTE = 60000;
+// The shortest time that lanes show: of a group that has just begun.
+const SHORTEST = 20000;
 const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 // Between two labels, pixels.
 const LABEL_GAP = 62;
@@ -19,7 +21,7 @@ export const WINDOWS = [
 // The piece of time that is shown.
 export function scaleOf(group, length) {
   const to = nowMs();
-  const first = Math.min(...group.tracks.map((track) => track.spans[0]?.[0] ?? to), to - MINUTE);
+  const first = Math.min(...group.tracks.map((track) => track.spans[0]?.[0] ?? to), to - SHORTEST);
   const from = length === null ? first - (to - first) * 0.02 : to - length;
   return { from, to, part: (ms) => Math.min(Math.max((ms - from) / (to - from), 0), 1) };
 }
