@@ -19,6 +19,11 @@ const THREADS_MAX: usize = 4;
 /// each, every answer pushes aside a thread that works on another, and costs half as much again.
 const CORES: usize = 2;
 
+/// Connections that a thread looks after in turn before it asks the kernel which others have something.
+/// What it reads of a few at once is still near the processor when all of a review is there; of many
+/// it would have to be fetched again.
+const IN_TURN: usize = 4;
+
 /// The threads. They end when this is dropped, with the connections that they have.
 pub(super) struct Threads {
     threads: Vec<Thread>,
@@ -93,6 +98,7 @@ impl Thread {
     fn start(ends: Ends) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .max_io_events_per_tick(IN_TURN)
             .build()?;
         let handle = runtime.handle().clone();
         let (lives, ended) = oneshot::channel();
