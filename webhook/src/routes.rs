@@ -191,8 +191,8 @@ impl Guard {
     }
 }
 
-/// As [`timeout`], but the timer, which is a call into the kernel, is not set before all that has come
-/// already was read. A piece of a body is handed over a turn of its connection.
+/// As [`timeout`], but the timer, which is a call into the kernel, is not set before all that has
+/// come already was read. A piece of a body is handed over a turn of its connection.
 async fn within<T>(
     deadline: Duration,
     answer: impl Future<Output = T>,

@@ -297,7 +297,7 @@ impl Plan<'_> {
     /// follow those of other containers, which may be filled in later.
     fn mark(&self, container: &Json, volumes: &[Volume]) -> String {
         let text = container.text();
-        // In a text, the quotes would be escaped. They are the last, so it is looked for from the end.
+        // In a text, the quotes would be escaped. They are the last: it is looked for from the end.
         let (text, _) = text.rsplit_once("\"resources\":").unwrap_or((text, ""));
         let more = Json::of(&(&self.options.resources, volumes));
         let hash = by_words([text, more.text()].concat().as_bytes());

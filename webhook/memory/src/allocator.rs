@@ -1,12 +1,12 @@
 //! dlmalloc, for a program in which few threads do nearly everything.
 //!
-//! - Pieces that are given back are kept by size and handed out again as they are, up to a bound: most
-//!   of a review's are of the sizes of the last one's. Each thread keeps its own, if it asked to, so
-//!   that it waits for nobody.
+//! - Pieces that are given back are kept by size and handed out again as they are, up to a bound:
+//!   most of a review's are of the sizes of the last one's. Each thread keeps its own, if it asked
+//!   to, so that it waits for nobody.
 //! - Large ones, such as the body of a large review, are mappings of their own: what is given back
 //!   is the kernel's again at once.
-//! - What lies between, and what is not kept, is dlmalloc's, which wastes little. All threads share it,
-//!   and its lock, which is one word.
+//! - What lies between, and what is not kept, is dlmalloc's, which wastes little. All threads share
+//!   it, and its lock, which is one word.
 
 use dlmalloc::Dlmalloc;
 use std::alloc::{GlobalAlloc, Layout};
@@ -20,8 +20,8 @@ const STEP_BYTES: usize = 16;
 /// Largest small piece, bytes.
 const SMALL_BYTES_MAX: usize = 1_024;
 const SMALL_SIZES: usize = SMALL_BYTES_MAX / STEP_BYTES;
-/// Largest piece that is kept, bytes: what is read from the kernel at once, or the body of an ordinary
-/// review. Beyond small ones each size is twice the one before.
+/// Largest piece that is kept, bytes: what is read from the kernel at once, or the body of an
+/// ordinary review. Beyond small ones each size is twice the one before.
 const KEPT_BYTES_EACH_MAX: usize = 64 * 1_024;
 const SIZES: usize = SMALL_SIZES + (KEPT_BYTES_EACH_MAX / SMALL_BYTES_MAX).ilog2() as usize;
 /// Pieces that a thread keeps in all, bytes: those of some reviews at once.

@@ -12,16 +12,16 @@ use std::thread::{Builder, available_parallelism};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
-/// Most threads. One answers some ten thousand reviews a second, which is more than all API servers of
-/// a cluster ask.
+/// Most threads. One answers some ten thousand reviews a second, which is more than all API servers
+/// of a cluster ask.
 const THREADS_MAX: usize = 4;
 /// Cores for one thread. The other is for who asks, and for the rest of the node: with a thread on
 /// each, every answer pushes aside a thread that works on another, and costs half as much again.
 const CORES: usize = 2;
 
-/// Connections that a thread looks after in turn before it asks the kernel which others have something.
-/// What it reads of a few at once is still near the processor when all of a review is there; of many
-/// it would have to be fetched again.
+/// Connections that a thread looks after in turn before it asks the kernel which others have
+/// something. What it reads of a few at once is still near the processor when all of a review is
+/// there; of many it would have to be fetched again.
 const IN_TURN: usize = 4;
 
 /// The threads. They end when this is dropped, with the connections that they have.
