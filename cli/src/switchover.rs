@@ -197,3 +197,6 @@ async fn list(cluster: &Cluster, group: &Group) -> Result<Vec<Event>, Failure> {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
