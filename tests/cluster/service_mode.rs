@@ -206,7 +206,9 @@ async fn applied_again(context: &Context<'_>) -> Result<()> {
         (&["replace"], "kubectl-replace"),
     ];
     let at = ["--namespace", &context.namespace, "-f", "-"];
+    // By both annotations, so that both keys are derived.
     let mut object = in_service_mode("web");
+    object["metadata"]["annotations"][contract::COMPAT_MODE] = json!("active-standby");
     let first = ["apply", "--server-side"];
     developer
         .kubectl_with_input(&[&first[..], &at].concat(), &object.to_string())
@@ -220,7 +222,11 @@ async fn applied_again(context: &Context<'_>) -> Result<()> {
             .await?;
         let found = context.api::<Service>().get("web").await?;
         ensure!(port_of(&found) == Some(port), "{way:?} changed nothing");
-        let wanted = json!({"app": "web", contract::POD: active});
+        let wanted = json!({
+            "app": "web",
+            contract::POD: active,
+            contract::COMPAT_DESIGNATION: "active",
+        });
         let selector = stage.selector("web").await?;
         ensure!(
             selector == wanted,

@@ -14,6 +14,8 @@ use crate::fencing_cast::developer;
 use crate::routing::{in_force, selector_owners};
 use crate::service_mode::{DESIGNATED_MS, FOLLOWS_MS, Stage, in_service_mode};
 
+/// Twice as long as where one write does it: here each move takes two.
+const WRITTEN_MS: u64 = 2 * DESIGNATED_MS;
 const SERVICE_MODE: &str = "serviceMode.enabled=true";
 /// Who owns a selector that Service mode has written.
 const MANAGER: &str = "active-passive-webhook";
@@ -53,7 +55,7 @@ async fn written(context: &Context<'_>) -> Result<()> {
     );
 
     let deleted_ms = stage.delete(&active).await?;
-    let next = stage.designated("web", Some(&active), DESIGNATED_MS).await;
+    let next = stage.designated("web", Some(&active), WRITTEN_MS).await;
     let (next, at_ms) = next.context("after a deletion")?;
     println!("another one {} ms after a deletion", at_ms - deleted_ms);
     points(&stage, &next).await?;
@@ -91,7 +93,7 @@ async fn points(stage: &Stage<'_>, uid: &str) -> Result<()> {
         contract::POD: uid,
         contract::COMPAT_DESIGNATION: "active",
     });
-    eventually("a selector with both keys", DESIGNATED_MS, async || {
+    eventually("a selector with both keys", WRITTEN_MS, async || {
         let selector = stage.selector("web").await?;
         Ok(if selector == wanted {
             Ok(())

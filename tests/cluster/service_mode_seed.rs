@@ -96,9 +96,12 @@ async fn migrated(context: &Context<'_>) -> Result<()> {
     let theirs = include_str!("../../cli/testdata/migrate/active_standby_controller.yaml");
     let manifest = theirs
         .replace("replicas: 1", "replicas: 0")
-        .replace("name: shop\n", "name: web\n")
+        .replace(
+            "name: shop\n",
+            &format!("name: web\n  namespace: {}\n", context.namespace),
+        )
         .replace("{app: shop}", "{app: web}");
-    let apply = ["--namespace", &context.namespace, "apply", "-f", "-"];
+    let apply = ["apply", "-f", "-"];
     context
         .cluster
         .kubectl_with_input(&apply, &manifest)
