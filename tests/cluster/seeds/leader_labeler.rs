@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::journal::{Entries, Kind};
 use super::stage::{SETTLED_MS, Stage, holder, is_ready, label, ready_pods, text, with_our_image};
-use crate::context::{Case, Context};
+use crate::context::{Case, Context, eventually};
 
 const MANIFEST: &str = include_str!("leader_labeler.yaml");
 const IMAGE: &str = "ghcr.io/middlendian/leader-labeler:latest";
@@ -384,8 +384,13 @@ async fn missing_right(context: &Context<'_>) -> Result<()> {
         })
         .await?;
     ensure!(code == 1, "it exits with {code}");
-    let log = context.kubectl(&["logs", &pod, "-c", CONTAINER]).await?;
-    ensure!(log.contains("patch pods"), "{log}");
+    // The kubelet may have started it again meanwhile: that one says so as well, a moment later.
+    eventually("the right is named", SEEN_MS, async || {
+        let log = context.kubectl(&["logs", &pod, "-c", CONTAINER]).await?;
+        let named = log.contains("patch pods");
+        Ok(if named { Ok(()) } else { Err(log) })
+    })
+    .await?;
     // With the right, which needs no watch, it leads by the release's Lease; one on that Lease alone, by its
     // name, is enough. The seed asks about the Lease of before the release.
     let leases = "  verbs: [\"get\", \"create\", \"update\"]\n";
