@@ -9,6 +9,7 @@ use tests::observe::process;
 use tests::scene::Scene;
 use tokio::process::Command;
 
+use crate::cli_outputs;
 use crate::context::{Case, Context, eventually};
 
 const GROUP: &str = "web";
@@ -78,6 +79,7 @@ async fn switchover(context: &Context<'_>) -> Result<()> {
     let active = scene.settled().await?;
     ensure!(active.uid == old.uid, "{active:?} instead of {old:?}");
 
+    cli_outputs::outputs(&plugin, GROUP, &active).await?;
     let json = plugin.say(&["status", "-o", "json"]).await?;
     let json: Value = serde_json::from_str(&json)?;
     let group = &json["groups"][0];

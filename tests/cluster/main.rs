@@ -14,6 +14,7 @@ mod cli_check;
 mod cli_check_groups;
 mod cli_check_installation;
 mod cli_many;
+mod cli_outputs;
 mod cli_story;
 mod connections;
 mod context;
