@@ -17,6 +17,8 @@ const BLOCK_BEGINS: &str = "```console";
 const BLOCK_ENDS: &str = "```";
 const PROMPT: &str = "$ ";
 const WAITING: &str = "Waiting for ";
+/// What kubectl says at the end of a deletion, from Kubernetes 1.34 on.
+const NAMESPACE_TOLD: &str = " from tutorial namespace";
 
 pub(crate) const CASES: &[Case] = &[Case {
     name: "docs: each command of the tutorial does what is printed there",
@@ -77,6 +79,7 @@ fn shape(lines: &[&str]) -> Vec<String> {
     let mut shape: Vec<String> = lines
         .iter()
         .map(|line| {
+            let line = line.strip_suffix(NAMESPACE_TOLD).unwrap_or(line);
             let words = line.split_whitespace().map(|word| match word {
                 "ms" | "s" => "#",
                 _ if word.contains(|c: char| c.is_ascii_digit()) && !is_count(word) => "#",
