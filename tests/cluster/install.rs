@@ -94,7 +94,7 @@ async fn tested(cluster: &Cluster) -> Result<()> {
                 && event.request_uri.contains(wanted)
         })
     };
-    ensure!(of_the_test("create", "/pods?dryRun=All"), "no dry run");
+    ensure!(of_the_test("create", "dryRun=All"), "no dry run");
     ensure!(of_the_test("delete", "/pods/check-"), "no pod was deleted");
     let roles = asked.iter().filter(|event| {
         let object = event.object_ref.as_ref();
