@@ -56,6 +56,7 @@ mod seeds;
 mod service_mode;
 mod service_mode_attempts;
 mod service_mode_load;
+mod service_mode_node;
 mod service_mode_rule;
 mod service_mode_seed;
 mod steady;
@@ -116,6 +117,7 @@ fn main() -> ExitCode {
         .chain(service_mode_seed::CASES)
         .chain(service_mode_attempts::CASES)
         .chain(service_mode_load::CASES)
+        .chain(service_mode_node::CASES)
         .chain(service_mode_rule::CASES)
         .chain(webhook_attempts::CASES)
         .chain(monitoring::CASES)

@@ -31,7 +31,7 @@ pub(crate) const DESIGNATED_MS: u64 = 1_000;
 /// How long what follows from it elsewhere may take, milliseconds: endpoints, Events, a taken-up chart.
 pub(crate) const FOLLOWS_MS: u64 = 10_000;
 /// After so long another replica acts for one that vanished, milliseconds: its Lease, and some room.
-const TAKEN_OVER_MS: u64 = 8_000;
+pub(crate) const TAKEN_OVER_MS: u64 = 8_000;
 /// How long replicas may take to be replaced, as kubectl takes it.
 const ROLLOUT: &str = "--timeout=60s";
 
