@@ -8,14 +8,17 @@ use common::contract;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tests::cluster::AuditEvent;
 use tokio::process::Command;
 
+use crate::browser::Browser;
 use crate::cli::{PEAK, Plugin};
 use crate::context::{Case, Context, eventually};
+use crate::dashboard::{self, ADDRESS_ALONE};
 
 const GROUPS: usize = 500;
 /// Pods of each group.
@@ -33,7 +36,7 @@ const LAG_MS: u64 = 10_000;
 const ACCOUNT: &str = "looker";
 
 pub(crate) const CASES: &[Case] = &[Case {
-    name: "cli: 500 groups are shown in a second and a half, with one list a kind",
+    name: "cli: 500 groups are shown in a second and a half, with one list a kind, and on the page",
     run: |context| Box::pin(many(context)),
 }];
 
@@ -95,7 +98,36 @@ async fn many(context: &Context<'_>) -> Result<()> {
     ensure!(others.is_empty(), "it also asked {others:#?}");
     let binding = ["delete", "clusterrolebinding", &context.namespace];
     context.cluster.kubectl(&binding).await?;
+    on_the_page(&plugin).await?;
     plugin.end()
+}
+
+/// The page has a row for each of them, and its search leaves what was typed.
+async fn on_the_page(plugin: &Plugin<'_>) -> Result<()> {
+    let (mut server, address) = dashboard::start(plugin, &[ADDRESS_ALONE]).await?;
+    let name = format!("many-{}", plugin.context().namespace);
+    let mut browser = Browser::start(&name).await?;
+    let page = &mut browser;
+    page.look(dashboard::wide()).await?;
+    let began = Instant::now();
+    page.open(&address).await?;
+    let rows = |count: usize| format!("document.querySelectorAll('.row').length === {count}");
+    page.until("all groups are shown", &rows(GROUPS)).await?;
+    println!("{} ms on the page", began.elapsed().as_millis());
+    for key in "/group-49".chars() {
+        page.press(&key.to_string()).await?;
+    }
+    page.until("ten are left", &rows(10)).await?;
+    page.press("ArrowDown").await?;
+    page.press("ArrowDown").await?;
+    page.until("one is chosen", "location.hash.endsWith('/group-491')")
+        .await?;
+    dashboard::pictures(page, "many").await?;
+    let complaints = std::mem::take(&mut page.complaints);
+    ensure!(complaints.is_empty(), "the page complains: {complaints:#?}");
+    browser.end().await?;
+    server.kill().await?;
+    Ok(())
 }
 
 /// A group at rest: its first pod is active, the other one ready.
@@ -133,8 +165,9 @@ async fn group(context: &Context<'_>, number: usize) -> Result<()> {
         api.patch_status(&pod, &PatchParams::default(), &patch)
             .await?;
     }
+    let now = Timestamp::now();
     let moved = json!([{"term": 1, "pod": format!("{name}-0"), "kind": "first",
-        "at": "2026-02-03T03:05:07.120Z"}]);
+        "at": format!("{now:.3}")}]);
     let lease: Lease = serde_json::from_value(json!({
         "metadata": {
             "name": name,
@@ -145,8 +178,8 @@ async fn group(context: &Context<'_>, number: usize) -> Result<()> {
             "holderIdentity": holder,
             "leaseDurationSeconds": 3600,
             "leaseTransitions": 1,
-            "acquireTime": "2026-02-03T03:05:07.120000Z",
-            "renewTime": "2026-02-03T03:05:07.120000Z",
+            "acquireTime": format!("{now:.6}"),
+            "renewTime": format!("{now:.6}"),
         },
     }))?;
     let leases = context.api::<Lease>();

@@ -24,7 +24,8 @@ const GROUP: &str = "web";
 const REPLICAS: usize = 3;
 /// What the first line begins with.
 const ADDRESS: &str = "dashboard: ";
-const ADDRESS_ALONE: &str = "--no-open";
+/// Opens no browser.
+pub(crate) const ADDRESS_ALONE: &str = "--no-open";
 /// Longest time until the address is printed.
 const STARTED: Duration = Duration::from_secs(15);
 /// Longest time until a file is there, or gone, milliseconds.
@@ -47,7 +48,7 @@ async fn dashboard(context: &Context<'_>) -> Result<()> {
     let (mut server, address) = start(&plugin, &[ADDRESS_ALONE]).await?;
     let mut browser = Browser::start(namespace).await?;
     let page = &mut browser;
-    page.look(look(WIDE, false)).await?;
+    page.look(wide()).await?;
     page.open(&address).await?;
     page.until(
         "the group is shown",
@@ -78,7 +79,7 @@ async fn dashboard(context: &Context<'_>) -> Result<()> {
 }
 
 /// Starts the command; returns it and the address that it prints.
-async fn start(plugin: &Plugin<'_>, flags: &[&str]) -> Result<(Child, String)> {
+pub(crate) async fn start(plugin: &Plugin<'_>, flags: &[&str]) -> Result<(Child, String)> {
     let cluster = plugin.context().cluster;
     let mut server = Command::new(cluster.binaries().path("kubectl"))
         .args(["active-passive", "dashboard"])
@@ -98,6 +99,11 @@ async fn start(plugin: &Plugin<'_>, flags: &[&str]) -> Result<(Child, String)> {
     Ok((server, address.to_owned()))
 }
 
+/// As on a screen where list and detail stand side by side.
+pub(crate) fn wide() -> Look {
+    look(WIDE, false)
+}
+
 fn look(width: u32, dark: bool) -> Look {
     let height = if width == WIDE { 860 } else { 780 };
     Look {
@@ -108,7 +114,7 @@ fn look(width: u32, dark: bool) -> Look {
 }
 
 /// Pictures in both themes at both widths; the page is wide and light afterwards.
-async fn pictures(page: &mut Browser, name: &str) -> Result<()> {
+pub(crate) async fn pictures(page: &mut Browser, name: &str) -> Result<()> {
     let folder: PathBuf = project_root().join(PICTURES);
     std::fs::create_dir_all(&folder)?;
     for (width, dark) in [(NARROW, true), (NARROW, false), (WIDE, true), (WIDE, false)] {
