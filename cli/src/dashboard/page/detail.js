@@ -226,7 +226,7 @@ function tickGroup(v, group) {
   const renewed = state.renewed.get(group.id);
   const of = group.lease_duration_s;
   const left = renewed && of ? Math.max(0, of - (now - renewed) / 1000) : null;
-  text(v.lease.value, left === null || !leads(group) ? "–" : `${Math.ceil(left)}s of ${of}s`);
+  text(v.lease.value, left === null || !leads(group) ? "–" : `${span(Math.ceil(left))} of ${span(of)}`);
   v.bar.hidden = left === null || !leads(group);
   v.bar.value = left === null ? 0 : left / of;
   v.scale = scaleOf(group, fit(v, group));
