@@ -12,8 +12,8 @@ use tests::scene::{self, RELEASE, SYSTEM_NAMESPACE};
 use tests::{clock, project_root};
 
 use crate::context::{Case, eventually};
-use crate::{install_cold_start, install_host_network};
 use crate::install_reviews::Reviews;
+use crate::{install_cold_start, install_host_network};
 
 const WEBHOOK: &str = "deployment/active-passive-webhook";
 const CONTAINER: &str = "webhook";
