@@ -27,26 +27,50 @@ pub(crate) const TITLES: [&str; 8] = [
 ];
 const WIDE_TITLES: [&str; 3] = ["NODE", "OWNER", "SERVICES"];
 
+/// What a line is made of, as far as its columns are shown.
+pub(crate) struct Row {
+    pub(crate) namespace: String,
+    pub(crate) cells: Vec<String>,
+    pub(crate) wide: Vec<String>,
+    pub(crate) warnings: String,
+}
+
+impl Columns {
+    /// A table of these columns, under the titles of cells and of what is wide.
+    pub(crate) fn table(
+        self,
+        titles: &[&str],
+        wide_titles: &[&str],
+        rows: impl Iterator<Item = Row>,
+    ) -> String {
+        let mut all = Vec::new();
+        all.extend(self.namespace.then_some("NAMESPACE"));
+        all.extend(titles);
+        all.extend(wide_titles.iter().filter(|_| self.wide));
+        // The longest last.
+        all.push("WARNINGS");
+        let mut table = Table::new(&all);
+        for row in rows {
+            let mut cells = Vec::new();
+            cells.extend(self.namespace.then_some(row.namespace));
+            cells.extend(row.cells);
+            cells.extend(row.wide.into_iter().filter(|_| self.wide));
+            cells.push(row.warnings);
+            table.line(cells);
+        }
+        table.text()
+    }
+}
+
 /// The table.
 pub(crate) fn text(groups: &[Group], columns: Columns, now: Timestamp) -> String {
-    let mut titles = Vec::new();
-    titles.extend(columns.namespace.then_some("NAMESPACE"));
-    titles.extend(TITLES);
-    titles.extend(WIDE_TITLES.into_iter().filter(|_| columns.wide));
-    // The longest last.
-    titles.push("WARNINGS");
-    let mut table = Table::new(&titles);
-    for group in groups {
-        let mut cells = Vec::new();
-        cells.extend(columns.namespace.then(|| group.namespace.clone()));
-        cells.extend(line(group, now));
-        if columns.wide {
-            cells.extend(wide(group));
-        }
-        cells.push(warnings(group, now));
-        table.line(cells);
-    }
-    table.text()
+    let rows = groups.iter().map(|group| Row {
+        namespace: group.namespace.clone(),
+        cells: line(group, now).into(),
+        wide: wide(group).into(),
+        warnings: warnings(group, now),
+    });
+    columns.table(&TITLES, &WIDE_TITLES, rows)
 }
 
 /// One group as its name and the kind that carries its state: `kubectl get` takes it.

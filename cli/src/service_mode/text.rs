@@ -4,7 +4,7 @@ use super::doubts::{doubts, selector};
 use super::{Candidate, Served};
 use crate::age::{since_s, span};
 use crate::doubts::codes;
-use crate::list::Columns;
+use crate::list::{Columns, Row};
 use crate::table::Table;
 use common::service::Route;
 use k8s_openapi::jiff::Timestamp;
@@ -15,25 +15,16 @@ const POD_TITLES: [&str; 6] = ["POD", "ROLE", "READY", "NODE", "AGE", "CAN BECOM
 
 /// The table.
 pub(crate) fn table(all: &[Served], columns: Columns, now: Timestamp) -> String {
-    let mut titles = Vec::new();
-    titles.extend(columns.namespace.then_some("NAMESPACE"));
-    titles.extend(TITLES);
-    titles.extend(WIDE_TITLES.into_iter().filter(|_| columns.wide));
-    // The longest last.
-    titles.push("WARNINGS");
-    let mut table = Table::new(&titles);
-    for served in all {
-        let mut cells = Vec::new();
-        cells.extend(columns.namespace.then(|| served.namespace().to_owned()));
-        cells.extend(line(served, now));
-        if columns.wide {
-            let node = served.designated().and_then(|pod| pod.node.clone());
-            cells.extend([node.unwrap_or_default(), selector(served)]);
+    let rows = all.iter().map(|served| {
+        let node = served.designated().and_then(|pod| pod.node.clone());
+        Row {
+            namespace: served.namespace().to_owned(),
+            cells: line(served, now).into(),
+            wide: vec![node.unwrap_or_default(), selector(served)],
+            warnings: codes(&doubts(served)),
         }
-        cells.push(codes(&doubts(served)));
-        table.line(cells);
-    }
-    table.text()
+    });
+    columns.table(&TITLES, &WIDE_TITLES, rows)
 }
 
 fn line(served: &Served, now: Timestamp) -> [String; TITLES.len()] {
