@@ -132,7 +132,15 @@ async fn get(context: &Context<'_>, pod: &str, path: &str) -> std::result::Resul
 }
 
 async fn own_name(context: &Context<'_>) -> Result<()> {
-    let (stage, _) = settled(context).await?;
+    let (mut stage, _) = settled(context).await?;
+    // A pod may be ready before its sidecar has labelled it.
+    stage
+        .until("each pod carries its name", SETTLED_MS, |entries| {
+            let pods = entries.now(Kind::Pod);
+            let own = |(name, pod): (&&str, &&Value)| label(pod, KEY) == Some(*name);
+            pods.iter().all(own).then_some(())
+        })
+        .await?;
     let entries = stage.journal.entries();
     let first = entries.iter().find(|entry| entry.kind == Kind::Lease);
     let elected = first.context("there is no Lease")?.version;
