@@ -35,24 +35,31 @@ pub(crate) struct GroupReport {
     owner: Option<String>,
     paused: bool,
     switchover: Option<String>,
-    pods: Vec<PodReport>,
+    pods: Vec<MemberReport>,
     services: Vec<ServiceReport>,
     history: Vec<Entry>,
     warnings: Vec<Doubt>,
 }
 
+/// A pod, of a group or of a Service in Service mode.
 #[derive(Debug, Serialize)]
-struct PodReport {
-    pod: String,
-    uid: String,
+pub(crate) struct PodReport {
+    pub(crate) pod: String,
+    pub(crate) uid: String,
     /// As labelled; null if the label says neither.
-    role: Option<&'static str>,
-    ready: bool,
-    eligible: bool,
+    pub(crate) role: Option<&'static str>,
+    pub(crate) ready: bool,
+    pub(crate) eligible: bool,
     /// Why it is not eligible; null if it is.
-    reason: Option<&'static str>,
-    node: Option<String>,
-    revision: String,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) node: Option<String>,
+    pub(crate) revision: String,
+}
+
+#[derive(Debug, Serialize)]
+struct MemberReport {
+    #[serde(flatten)]
+    pod: PodReport,
     priority: i32,
     sidecar_version: Option<String>,
 }
@@ -60,13 +67,35 @@ struct PodReport {
 #[derive(Debug, Serialize)]
 struct ServiceReport {
     service: String,
+    #[serde(flatten)]
+    traffic: Traffic,
+}
+
+/// Where the traffic of a Service goes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Traffic {
     /// ClusterIP; null for a headless one.
     address: Option<String>,
-    /// Where its traffic goes: `pod`, `nobody`, `selector` (to every pod that it selects), or
-    /// `untouched` (it has no selector).
+    /// `pod`, `nobody`, `selector` (to every pod that it selects), or `untouched` (it has no
+    /// selector).
     routing: &'static str,
     /// Name of the pod that it sends traffic to; its uid where that is gone; null: not one pod.
     routes_to: Option<String>,
+}
+
+impl Traffic {
+    /// That of `service`; `pod_name` knows pods by their uids.
+    pub(crate) fn new(service: &Service, pod_name: impl Fn(&str) -> String) -> Self {
+        let route = service.route();
+        Self {
+            address: service.address().map(str::to_owned),
+            routing: routing(route),
+            routes_to: match route {
+                Route::Pod(uid) => Some(pod_name(uid)),
+                Route::Untouched | Route::Selector | Route::Nobody => None,
+            },
+        }
+    }
 }
 
 impl Groups {
@@ -105,8 +134,8 @@ impl GroupReport {
     }
 }
 
-fn pod(member: &Member) -> PodReport {
-    PodReport {
+fn pod(member: &Member) -> MemberReport {
+    let pod = PodReport {
         pod: member.name().to_owned(),
         uid: member.meta.uid.clone(),
         role: role(member.role),
@@ -115,6 +144,9 @@ fn pod(member: &Member) -> PodReport {
         reason: member.ineligible.map(Ineligible::as_str),
         node: member.node.clone(),
         revision: member.revision.clone(),
+    };
+    MemberReport {
+        pod,
         priority: member.priority,
         sidecar_version: member.version.clone(),
     }
@@ -140,14 +172,8 @@ pub(crate) fn routing(route: Route<'_>) -> &'static str {
 }
 
 fn service(group: &Group, service: &Service) -> ServiceReport {
-    let route = service.route();
     ServiceReport {
         service: service.metadata.name.clone(),
-        address: service.address().map(str::to_owned),
-        routing: routing(route),
-        routes_to: match route {
-            Route::Pod(uid) => Some(group.pod_name(uid).to_owned()),
-            Route::Untouched | Route::Selector | Route::Nobody => None,
-        },
+        traffic: Traffic::new(service, |uid| group.pod_name(uid).to_owned()),
     }
 }

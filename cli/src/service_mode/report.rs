@@ -4,8 +4,7 @@
 use super::doubts::doubts;
 use super::{Candidate, Served};
 use crate::doubts::Doubt;
-use crate::report::routing;
-use common::service::Route;
+use crate::report::{PodReport, Traffic};
 use election::Ineligible;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,34 +20,15 @@ pub(crate) struct ServedReport {
     since: Option<String>,
     /// What its owner selects by.
     selector: BTreeMap<String, String>,
-    /// ClusterIP; null for a headless one.
-    address: Option<String>,
-    /// As of the Services of groups.
-    routing: &'static str,
-    /// Name of the pod that it sends traffic to; its uid where that is gone; null: not one pod.
-    routes_to: Option<String>,
+    #[serde(flatten)]
+    traffic: Traffic,
     /// Null where they may not be seen.
     pods: Option<Vec<PodReport>>,
     warnings: Vec<Doubt>,
 }
 
-#[derive(Debug, Serialize)]
-struct PodReport {
-    pod: String,
-    uid: String,
-    /// As labelled; null if it is not.
-    role: Option<&'static str>,
-    ready: bool,
-    eligible: bool,
-    /// Why it is not eligible; null if it is.
-    reason: Option<&'static str>,
-    node: Option<String>,
-    revision: String,
-}
-
 impl ServedReport {
     pub(crate) fn new(served: &Served) -> Self {
-        let route = served.service.route();
         let pods = served.pods.as_ref();
         Self {
             namespace: served.namespace().to_owned(),
@@ -56,12 +36,7 @@ impl ServedReport {
             active: served.active(),
             since: served.since().map(|at| at.to_string()),
             selector: served.selector.clone(),
-            address: served.service.address().map(str::to_owned),
-            routing: routing(route),
-            routes_to: match route {
-                Route::Pod(uid) => Some(served.pod_name(uid)),
-                Route::Untouched | Route::Selector | Route::Nobody => None,
-            },
+            traffic: Traffic::new(&served.service, |uid| served.pod_name(uid)),
             pods: pods.map(|pods| pods.iter().map(pod).collect()),
             warnings: doubts(served),
         }
