@@ -271,16 +271,20 @@ impl<'a> Plugin<'a> {
         self.kubectl(&words).await
     }
 
-    /// What kubectl answers where it finds the plugin.
-    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<Said> {
+    /// kubectl, where it finds the plugin.
+    pub(crate) fn command(&self) -> Command {
         let cluster = self.context.cluster;
-        let output = Command::new(cluster.binaries().path("kubectl"))
-            .args(args)
+        let mut command = Command::new(cluster.binaries().path("kubectl"));
+        command
             .env("PATH", &self.folder)
             .env("KUBECONFIG", cluster.kubeconfig())
-            .kill_on_drop(true)
-            .output()
-            .await?;
+            .kill_on_drop(true);
+        command
+    }
+
+    /// What it answers.
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<Said> {
+        let output = self.command().args(args).output().await?;
         Ok(Said {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout)?,

@@ -13,7 +13,7 @@ use serde_json::json;
 use tests::project_root;
 use tests::scene::Scene;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::browser::{Browser, Look};
@@ -80,15 +80,12 @@ async fn dashboard(context: &Context<'_>) -> Result<()> {
 
 /// Starts the command; returns it and the address that it prints.
 pub(crate) async fn start(plugin: &Plugin<'_>, flags: &[&str]) -> Result<(Child, String)> {
-    let cluster = plugin.context().cluster;
-    let mut server = Command::new(cluster.binaries().path("kubectl"))
+    let mut server = plugin
+        .command()
         .args(["active-passive", "dashboard"])
         .args(["--namespace", &plugin.context().namespace])
         .args(flags)
-        .env("PATH", plugin.folder())
-        .env("KUBECONFIG", cluster.kubeconfig())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()?;
     let said = server.stdout.take().context("no output")?;
     let mut lines = BufReader::new(said).lines();

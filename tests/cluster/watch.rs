@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tests::scene::Scene;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
 
 use crate::cli::Plugin;
@@ -70,16 +70,12 @@ async fn watch(context: &Context<'_>) -> Result<()> {
 
 /// Starts it in a pipe; returns the lines that it prints.
 fn start(plugin: &Plugin<'_>, flags: &[&str]) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
-    let Context {
-        cluster, namespace, ..
-    } = plugin.context();
-    let mut watcher = Command::new(cluster.binaries().path("kubectl"))
+    let namespace = &plugin.context().namespace;
+    let mut watcher = plugin
+        .command()
         .args(["active-passive", "watch", GROUP, "--namespace", namespace])
         .args(flags)
-        .env("PATH", plugin.folder())
-        .env("KUBECONFIG", cluster.kubeconfig())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()?;
     let said = watcher.stdout.take().context("no output")?;
     Ok((watcher, BufReader::new(said).lines()))
